@@ -1,0 +1,140 @@
+/**
+ * Every default of the product in one place, units last in the names.
+ * What a setting means and how they relate is checked in `settings.ts`; docs/settings.md lists them for people.
+ */
+
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+export const defaults = {
+  zone: "default",
+  listen: {
+    /** gRPC of the controller. */
+    apiAddress: "127.0.0.1:7070",
+    /** /metrics, /healthz, /readyz of the controller. */
+    httpAddress: "127.0.0.1:7071",
+    /** The agent's own OwnerService (Recall only). */
+    agentAddress: "127.0.0.1:7072",
+  },
+  cycle: {
+    /** The matcher runs at least this often. */
+    intervalMs: second,
+    /** And at most this often, however many events ask for it. */
+    intervalMsMin: 20,
+    /** Waiting guests considered in one cycle, over all tenants. */
+    headsMax: 50_000,
+    /** Guests lent in one cycle. */
+    lendsMax: 2_000,
+  },
+  terms: {
+    /** A lease is valid this long after the agent sent its renewal. */
+    termMs: 15 * second,
+    renewIntervalMs: 3 * second,
+    /** Allowance for clocks that run apart within a term. */
+    driftMs: 500,
+  },
+  telemetry: {
+    sampleIntervalMs: 15 * second,
+    /** A sample older than this says nothing: unknown. */
+    staleMs: 45 * second,
+    scrapeTimeoutMs: 5 * second,
+    scrapesMax: 32,
+    scrapeBytesMax: 16 * 1024 * 1024,
+  },
+  policy: {
+    mode: "observe",
+    lentShareMax: 1,
+    meetingsPerGpuDayMax: null,
+    recallDeadlineMs: 30 * second,
+    pauseBudgetMs: 10 * minute,
+    firstRung: "pause",
+    vacateFromPause: "thaw",
+    returnSignal: "activity",
+    reserveMemoryMib: 0,
+    idleMsMin: minute,
+    /** A recalled device is not lent again for this long. */
+    holdAfterRecallMs: minute,
+  },
+  forecast: {
+    /** Weight of an observation halves in this time. */
+    halfLifeMs: 6 * hour,
+    /** The written prior counts as this many idle runs. */
+    priorRuns: 4,
+    /** Price of an eviction in the decision, as lost device time. */
+    evictionPenaltyMs: 5 * minute,
+    /** A guest is lent a device only where its start + checkpoint interval + vacate fits with this chance. */
+    fitChanceMin: 0.5,
+    /** A paused guest is resumed after this long without the owner. */
+    resumeIdleMsMin: 5 * second,
+    /** Breaker: a return within this time after lending counts as early. */
+    earlyReturnMs: 2 * minute,
+    /** Each early return multiplies the idle age required of the device by this, up to the limit; it decays again. */
+    breakerFactor: 2,
+    breakerFactorMax: 64,
+    breakerHalfLifeMs: hour,
+  },
+  guest: {
+    priority: 50,
+    startMs: 30 * second,
+    noticeMs: 10 * second,
+    checkpointIntervalMs: 5 * minute,
+    retries: 0,
+    evictionsMax: 100,
+    /** After a failure or an eviction: first and longest wait before the next attempt. */
+    backoffMsMin: second,
+    backoffMsMax: 5 * minute,
+  },
+  queue: {
+    /** Guests of one tenant that have not ended. */
+    openPerTenantMax: 50_000,
+    batchMax: 1_000,
+    /** Guests taken from the head of each lane (tenant × shape × priority) into the matcher's view. */
+    headsPerLane: 64,
+    lockMs: 60 * second,
+    lockRenewMs: 20 * second,
+    endedKeptMax: 100_000,
+    endedKeptMs: 7 * day,
+  },
+  fairShare: {
+    /** A tenant's past use counts half after this time. */
+    halfLifeMs: 24 * hour,
+    weight: 1,
+  },
+  blackHole: {
+    /** A device on which this many different guests failed at once within the time is quarantined. */
+    failuresMax: 3,
+    failedWithinMs: 10 * second,
+    forMs: 30 * minute,
+  },
+  recall: {
+    /** SIGKILL is sent this long before the deadline. */
+    killMarginMs: second,
+    /** From SIGKILL to the proof that nothing is left; after it the device is quarantined. */
+    proofMs: 5 * second,
+    hintTtlMs: minute,
+    hintTtlMsMax: day,
+  },
+  agent: {
+    logBytesMax: 16 * 1024 * 1024,
+    /** Reports kept on disk until the controller acknowledges them. */
+    journalEntriesMax: 100_000,
+    reconnectMsMin: 100,
+    reconnectMsMax: 5 * second,
+  },
+  api: {
+    messageBytesMax: 8 * 1024 * 1024,
+    pageSize: 100,
+    pageSizeMax: 1_000,
+    /** Changes that a watcher may be behind before it is cut off. */
+    watchBacklogMax: 1_000,
+    watchersMax: 1_000,
+  },
+  ledger: {
+    /** Entries of the Redis stream that may wait for the SQL books. */
+    streamEntriesMax: 1_000_000,
+    drainIntervalMs: second,
+    aliveIntervalMs: 5 * second,
+  },
+} as const;

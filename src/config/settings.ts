@@ -1,0 +1,214 @@
+import { z } from "zod";
+import { GleanerError } from "../errors/gleaner-error.ts";
+import { defaults } from "./defaults.ts";
+
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "use 1–63 letters, digits, '.', '_', '-'");
+const durationMs = z.int().positive();
+const waitMs = z.int().nonnegative();
+const count = z.int().positive();
+const chance = z.number().min(0).max(1);
+const address = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$/, "use HOST:PORT, for instance 127.0.0.1:7070");
+
+/** A pool's policy as a settings file or SetPolicy gives it; what is left out comes from `defaults.policy`. */
+export const policySchema = z.strictObject({
+  pool: name,
+  owner: z.string().max(128).default(""),
+  mode: z.enum(["observe", "lend"]).default(defaults.policy.mode),
+  lentShareMax: chance.default(defaults.policy.lentShareMax),
+  windows: z
+    .array(
+      z.strictObject({
+        weekdays: z.array(z.int().min(0).max(6)).max(7).default([]),
+        startMinute: z.int().min(0).max(1_440),
+        endMinute: z.int().min(0).max(1_440),
+        timeZone: z.string().refine(isTimeZone, "not a time zone that this system knows").default("UTC"),
+      }),
+    )
+    .max(64)
+    .default([]),
+  meetingsPerGpuDayMax: z.number().nonnegative().nullable().default(defaults.policy.meetingsPerGpuDayMax),
+  recallDeadlineMs: durationMs.default(defaults.policy.recallDeadlineMs),
+  pauseBudgetMs: waitMs.default(defaults.policy.pauseBudgetMs),
+  firstRung: z.enum(["pause", "vacate", "kill"]).default(defaults.policy.firstRung),
+  vacateFromPause: z.enum(["thaw", "kill"]).default(defaults.policy.vacateFromPause),
+  returnSignal: z.enum(["activity", "call"]).default(defaults.policy.returnSignal),
+  reserveMemoryMib: z.int().nonnegative().default(defaults.policy.reserveMemoryMib),
+  idleMsMin: waitMs.default(defaults.policy.idleMsMin),
+});
+
+const { listen, cycle, terms, telemetry, forecast, guest, queue, fairShare, blackHole, recall, agent, api, ledger } =
+  defaults;
+
+/** Groups and names are those of `defaults.ts`, which says what each means. */
+export const settingsSchema = z
+  .strictObject({
+    zone: name.default(defaults.zone),
+    /** Empty: a private Redis is started where the command allows it. */
+    redisUrl: z.string().default(""),
+    /** Books, logs, agent state. Empty: ~/.local/state/gleaner or /var/lib/gleaner. */
+    dataDir: z.string().default(""),
+    listen: z
+      .strictObject({
+        apiAddress: address.default(listen.apiAddress),
+        httpAddress: address.default(listen.httpAddress),
+        agentAddress: address.default(listen.agentAddress),
+      })
+      .prefault({}),
+    cycle: z
+      .strictObject({
+        intervalMs: durationMs.default(cycle.intervalMs),
+        intervalMsMin: durationMs.default(cycle.intervalMsMin),
+        headsMax: count.default(cycle.headsMax),
+        lendsMax: count.default(cycle.lendsMax),
+      })
+      .prefault({}),
+    terms: z
+      .strictObject({
+        termMs: durationMs.default(terms.termMs),
+        renewIntervalMs: durationMs.default(terms.renewIntervalMs),
+        driftMs: waitMs.default(terms.driftMs),
+      })
+      .prefault({}),
+    telemetry: z
+      .strictObject({
+        sampleIntervalMs: durationMs.default(telemetry.sampleIntervalMs),
+        staleMs: durationMs.default(telemetry.staleMs),
+        scrapeTimeoutMs: durationMs.default(telemetry.scrapeTimeoutMs),
+        scrapesMax: count.default(telemetry.scrapesMax),
+        scrapeBytesMax: count.default(telemetry.scrapeBytesMax),
+      })
+      .prefault({}),
+    forecast: z
+      .strictObject({
+        halfLifeMs: durationMs.default(forecast.halfLifeMs),
+        priorRuns: z.number().positive().default(forecast.priorRuns),
+        evictionPenaltyMs: waitMs.default(forecast.evictionPenaltyMs),
+        fitChanceMin: chance.default(forecast.fitChanceMin),
+        resumeIdleMsMin: waitMs.default(forecast.resumeIdleMsMin),
+        earlyReturnMs: waitMs.default(forecast.earlyReturnMs),
+        breakerFactor: z.number().min(1).default(forecast.breakerFactor),
+        breakerFactorMax: z.number().min(1).default(forecast.breakerFactorMax),
+        breakerHalfLifeMs: durationMs.default(forecast.breakerHalfLifeMs),
+      })
+      .prefault({}),
+    guest: z
+      .strictObject({
+        priority: z.int().min(0).max(100).default(guest.priority),
+        startMs: waitMs.default(guest.startMs),
+        noticeMs: waitMs.default(guest.noticeMs),
+        checkpointIntervalMs: durationMs.default(guest.checkpointIntervalMs),
+        retries: z.int().nonnegative().default(guest.retries),
+        evictionsMax: z.int().nonnegative().default(guest.evictionsMax),
+        backoffMsMin: waitMs.default(guest.backoffMsMin),
+        backoffMsMax: waitMs.default(guest.backoffMsMax),
+      })
+      .prefault({}),
+    queue: z
+      .strictObject({
+        openPerTenantMax: count.default(queue.openPerTenantMax),
+        batchMax: count.default(queue.batchMax),
+        headsPerLane: count.default(queue.headsPerLane),
+        lockMs: durationMs.default(queue.lockMs),
+        lockRenewMs: durationMs.default(queue.lockRenewMs),
+        endedKeptMax: count.default(queue.endedKeptMax),
+        endedKeptMs: durationMs.default(queue.endedKeptMs),
+      })
+      .prefault({}),
+    fairShare: z
+      .strictObject({
+        halfLifeMs: durationMs.default(fairShare.halfLifeMs),
+        weight: z.number().positive().default(fairShare.weight),
+        /** By tenant; the others have `weight`. */
+        weights: z.record(z.string(), z.number().positive()).default({}),
+      })
+      .prefault({}),
+    blackHole: z
+      .strictObject({
+        failuresMax: count.default(blackHole.failuresMax),
+        failedWithinMs: durationMs.default(blackHole.failedWithinMs),
+        forMs: durationMs.default(blackHole.forMs),
+      })
+      .prefault({}),
+    recall: z
+      .strictObject({
+        killMarginMs: waitMs.default(recall.killMarginMs),
+        proofMs: durationMs.default(recall.proofMs),
+        hintTtlMs: durationMs.default(recall.hintTtlMs),
+        hintTtlMsMax: durationMs.default(recall.hintTtlMsMax),
+        holdAfterRecallMs: waitMs.default(defaults.policy.holdAfterRecallMs),
+      })
+      .prefault({}),
+    agent: z
+      .strictObject({
+        logBytesMax: count.default(agent.logBytesMax),
+        journalEntriesMax: count.default(agent.journalEntriesMax),
+        reconnectMsMin: durationMs.default(agent.reconnectMsMin),
+        reconnectMsMax: durationMs.default(agent.reconnectMsMax),
+      })
+      .prefault({}),
+    api: z
+      .strictObject({
+        messageBytesMax: count.default(api.messageBytesMax),
+        pageSize: count.default(api.pageSize),
+        pageSizeMax: count.default(api.pageSizeMax),
+        watchBacklogMax: count.default(api.watchBacklogMax),
+        watchersMax: count.default(api.watchersMax),
+      })
+      .prefault({}),
+    ledger: z
+      .strictObject({
+        streamEntriesMax: count.default(ledger.streamEntriesMax),
+        drainIntervalMs: durationMs.default(ledger.drainIntervalMs),
+        aliveIntervalMs: durationMs.default(ledger.aliveIntervalMs),
+      })
+      .prefault({}),
+    /** Of the pools; the first entry whose `pool` is "*" is the default for pools without one. */
+    policies: z.array(policySchema.extend({ pool: z.union([name, z.literal("*")]) })).default([]),
+  })
+  .superRefine((settings, context) => {
+    const refuse = (path: (string | number)[], message: string) =>
+      context.addIssue({ code: "custom", path, message });
+    const { terms, recall, queue, telemetry, cycle, guest } = settings;
+    if (terms.renewIntervalMs * 2 > terms.termMs)
+      refuse(["terms", "renewIntervalMs"], `must be at most half of terms.termMs (${terms.termMs}), so that one lost renewal does not end a lease`);
+    if (queue.lockRenewMs * 2 > queue.lockMs)
+      refuse(["queue", "lockRenewMs"], `must be at most half of queue.lockMs (${queue.lockMs})`);
+    if (telemetry.staleMs < telemetry.sampleIntervalMs * 2)
+      refuse(["telemetry", "staleMs"], `must be at least twice telemetry.sampleIntervalMs (${telemetry.sampleIntervalMs})`);
+    if (cycle.intervalMsMin > cycle.intervalMs)
+      refuse(["cycle", "intervalMsMin"], `must be at most cycle.intervalMs (${cycle.intervalMs})`);
+    if (guest.backoffMsMin > guest.backoffMsMax)
+      refuse(["guest", "backoffMsMin"], `must be at most guest.backoffMsMax (${guest.backoffMsMax})`);
+    settings.policies.forEach((policy, index) => {
+      const least = terms.termMs + recall.killMarginMs + terms.driftMs;
+      if (policy.mode === "lend" && policy.recallDeadlineMs <= least)
+        refuse(
+          ["policies", index, "recallDeadlineMs"],
+          `must be more than terms.termMs + recall.killMarginMs + terms.driftMs (${least}), so that a cut-off agent still keeps it`,
+        );
+    });
+  });
+
+export type Settings = z.infer<typeof settingsSchema>;
+
+/** Fills in the defaults and checks every relation. `source` names the file or command for the error. */
+export function parseSettings(input: unknown, source: string): Settings {
+  const result = settingsSchema.safeParse(input);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  throw new GleanerError("CONFIG_INVALID", {
+    source,
+    field: issue === undefined || issue.path.length === 0 ? "(top level)" : issue.path.join("."),
+    problem: issue?.message ?? "invalid",
+    command: "controller",
+  });
+}
+
+function isTimeZone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat("en", { timeZone: zone });
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * Every error that Gleaner shows to a person: code, what is wrong, what to do.
+ * `docs/errors.md` lists them; a test keeps the two the same.
+ */
+
+/** gRPC's canonical names, without importing gRPC here. */
+export type StatusName =
+  | "INVALID_ARGUMENT"
+  | "NOT_FOUND"
+  | "ALREADY_EXISTS"
+  | "FAILED_PRECONDITION"
+  | "RESOURCE_EXHAUSTED"
+  | "UNAVAILABLE"
+  | "ABORTED"
+  | "DEADLINE_EXCEEDED"
+  | "UNIMPLEMENTED"
+  | "INTERNAL";
+
+interface Entry {
+  readonly status: StatusName;
+  /** `{name}` is filled in from the error's details. */
+  readonly message: string;
+  readonly remedy: string;
+}
+
+export const catalogue = {
+  INVALID_FIELD: {
+    status: "INVALID_ARGUMENT",
+    message: "{field}: {problem}",
+    remedy: "Correct the field and send the request again; nothing was changed.",
+  },
+  BATCH_TOO_LARGE: {
+    status: "INVALID_ARGUMENT",
+    message: "{count} guests in one batch; at most {countMax} are taken.",
+    remedy: "Send several batches.",
+  },
+  GUEST_NOT_FOUND: {
+    status: "NOT_FOUND",
+    message: "No guest {id} is known.",
+    remedy: "See `gleaner jobs --all`; ended guests are kept for a limited time only.",
+  },
+  DEVICE_NOT_FOUND: {
+    status: "NOT_FOUND",
+    message: "No device {uuid} is known.",
+    remedy: "See `gleaner top` for the devices that agents have reported.",
+  },
+  POOL_NOT_FOUND: {
+    status: "NOT_FOUND",
+    message: "No pool {pool} is known.",
+    remedy: "See `gleaner top` for the pools; a pool exists once a device of it was reported or a policy was set.",
+  },
+  HOLD_NOT_FOUND: {
+    status: "NOT_FOUND",
+    message: "No hold {id} stands.",
+    remedy: "See `gleaner hold --list`.",
+  },
+  LOG_NOT_FOUND: {
+    status: "NOT_FOUND",
+    message: "No log of guest {id} is kept{why}.",
+    remedy: "Logs are kept on the host that ran the attempt; ask again once the guest has started there.",
+  },
+  KEY_REUSED: {
+    status: "ALREADY_EXISTS",
+    message: "The idempotency key {key} was used for another specification (guest {id}).",
+    remedy: "Choose another key, or send the first specification unchanged.",
+  },
+  QUEUE_FULL: {
+    status: "RESOURCE_EXHAUSTED",
+    message: "Tenant {tenant} has {count} guests that have not ended; its limit is {countMax}.",
+    remedy: "Wait until some have ended or cancel some, then submit again.",
+  },
+  WATCHER_TOO_SLOW: {
+    status: "RESOURCE_EXHAUSTED",
+    message: "This watcher is {count} changes behind and was cut off.",
+    remedy: "Call Watch again: it begins with the present state. Read faster or narrow the filter.",
+  },
+  REQUEST_TOO_LARGE: {
+    status: "RESOURCE_EXHAUSTED",
+    message: "The request has {bytes} bytes; at most {bytesMax} are taken.",
+    remedy: "Send less at once.",
+  },
+  AGENT_REFUSED: {
+    status: "FAILED_PRECONDITION",
+    message: "Agent {agentId} was refused: {problem}",
+    remedy: "Correct the agent's configuration and start it again.",
+  },
+  CONTROLLER_SYNCING: {
+    status: "UNAVAILABLE",
+    message: "The controller is still reading its state after a start.",
+    remedy: "Try again in a second; the client library does so by itself.",
+  },
+  AGENT_UNREACHABLE: {
+    status: "UNAVAILABLE",
+    message: "The agent of host {host} is not connected.",
+    remedy: "See the agent's log on that host; its guests end by themselves at the end of their terms.",
+  },
+  REDIS_UNREACHABLE: {
+    status: "UNAVAILABLE",
+    message: "Redis at {url} does not answer: {problem}",
+    remedy: "Start Redis or set REDIS_URL. Recalls are served meanwhile; nothing new is lent.",
+  },
+  REDIS_UNSUITABLE: {
+    status: "FAILED_PRECONDITION",
+    message: "Redis at {url} is not usable: {problem}",
+    remedy: "Give Gleaner a Redis 6.2 or newer with maxmemory-policy noeviction and appendonly yes.",
+  },
+  REDIS_NOT_INSTALLED: {
+    status: "FAILED_PRECONDITION",
+    message: "There is no redis-server on this machine and REDIS_URL is not set.",
+    remedy: "Run scripts/bootstrap as root, install Debian's redis-server, or set REDIS_URL.",
+  },
+  NOT_SERVED_HERE: {
+    status: "UNIMPLEMENTED",
+    message: "An agent serves only Recall.",
+    remedy: "Call the controller for {method}.",
+  },
+  CONTAINERS_NEED_KUBERNETES: {
+    status: "FAILED_PRECONDITION",
+    message: "spec.container: guests in containers run on Kubernetes, and this zone has none.",
+    remedy: "Submit a process (spec.process), or use a zone with Kubernetes.",
+  },
+  INSECURE_LISTEN: {
+    status: "FAILED_PRECONDITION",
+    message: "Refusing to listen on {address}: it is not a loopback address, and there are no credentials.",
+    remedy: "Listen on 127.0.0.1, or give TLS and a token (not in this release).",
+  },
+  CONFIG_INVALID: {
+    status: "INVALID_ARGUMENT",
+    message: "{source}: {field}: {problem}",
+    remedy: "Correct the setting; `gleaner {command} --help` and docs/settings.md list them all.",
+  },
+  FILE_UNREADABLE: {
+    status: "INVALID_ARGUMENT",
+    message: "{path}: {problem}",
+    remedy: "Check the path and the permissions.",
+  },
+  TRACE_INVALID: {
+    status: "INVALID_ARGUMENT",
+    message: "{path}, line {line}: {problem}",
+    remedy: "A trace of devices has the columns time_s,device,pool,gpu_util_pct,mem_used_mib; see docs/telemetry.md.",
+  },
+  GUEST_FILE_INVALID: {
+    status: "INVALID_ARGUMENT",
+    message: "{path}: {field}: {problem}",
+    remedy: "See `gleaner submit --help` for the format of guest files.",
+  },
+  COMMAND_INVALID: {
+    status: "INVALID_ARGUMENT",
+    message: "{problem}",
+    remedy: "See `gleaner {command} --help`.",
+  },
+  CONTROLLER_UNREACHABLE: {
+    status: "UNAVAILABLE",
+    message: "No controller answers at {address}.",
+    remedy: "Start one with `gleaner up`, or give its address with --address or GLEANER_ADDRESS.",
+  },
+  BOOKS_UNREADABLE: {
+    status: "FAILED_PRECONDITION",
+    message: "The books at {path} cannot be read: {problem}",
+    remedy: "Give the path of a ledger.sqlite that a controller wrote.",
+  },
+  INTERNAL: {
+    status: "INTERNAL",
+    message: "A defect in Gleaner: {problem}",
+    remedy: "Please report it with the controller's log around this moment.",
+  },
+} as const satisfies Record<string, Entry>;
+
+export type ErrorCode = keyof typeof catalogue;
