@@ -103,3 +103,23 @@ export type AttemptOutcome = "done" | "checkpointed" | "evicted" | "failed" | "c
 
 /** One lease per device and its owner's view of it; used wherever leases are looked up by device. */
 export type LeasesByDevice = ReadonlyMap<DeviceUuid, readonly Lease[]>;
+
+/** One step of one lease as its agent reports it. */
+export interface StepReport {
+  readonly leaseId: string;
+  readonly token: FencingToken;
+  /** Counts the steps of the lease from 1. */
+  readonly step: number;
+  readonly state: LeaseState;
+  /** How long ago it happened. */
+  readonly ageMs: number;
+  readonly mover: Mover;
+  readonly detail: string;
+  /** From the owner's signal at the agent to this step; null: no owner waited. */
+  readonly signalToStepMs: number | null;
+  /** The recall that it serves; empty: none. */
+  readonly recallId: string;
+  /** With final states, and as measured so far in Hello. */
+  readonly end: LeaseEnd | null;
+  readonly devices: readonly DeviceUuid[];
+}
