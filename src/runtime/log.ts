@@ -70,19 +70,19 @@ const paintLevel: Readonly<Record<string, (text: string) => string>> = {
 
 /** `12:00:01.234 info  controller lent  guest=g-7 reason="…"` */
 function prettyLine(line: string): string {
-  const {
-    time,
-    level,
-    name,
-    msg,
-    pid: _,
-    hostname: __,
-    ...fields
-  } = JSON.parse(line) as Record<string, unknown>;
-  const paint = paintLevel[String(level)] ?? String;
+  const { time, level, name, msg, pid: _, hostname: __, ...fields } = JSON.parse(line) as LogLine;
+  const paint = paintLevel[level] ?? String;
   const pairs = Object.entries(fields).map(([key, value]) => `${picocolors.dim(`${key}=`)}${plain(value)}`);
-  const head = `${picocolors.dim(String(time).slice(11, 23))} ${paint(String(level).padEnd(5))} ${String(name)}`;
-  return `${[`${head} ${String(msg ?? "")}`, ...pairs].join("  ")}\n`;
+  const head = `${picocolors.dim(time.slice(11, 23))} ${paint(level.padEnd(5))} ${name}`;
+  return `${[`${head} ${msg ?? ""}`, ...pairs].join("  ")}\n`;
+}
+
+interface LogLine {
+  readonly time: string;
+  readonly level: string;
+  readonly name: string;
+  readonly msg?: string;
+  readonly [field: string]: unknown;
 }
 
 function plain(value: unknown): string {
