@@ -72,15 +72,21 @@ export function policyToProto(policy: PoolPolicy): wire.Policy {
   };
 }
 
-/** Throws INVALID_FIELD for an enum that is missing: a whole policy says each of them. */
+/** Of an answer, which says everything; throws INVALID_FIELD for an enum that is missing. */
 export function policyFromProto(message: wire.Policy): PoolPolicy {
   return {
-    ...agentPolicyFromProto(message),
+    pool: message.pool,
     owner: message.owner,
     mode: lendModes.fromWire(message.mode, "policy.mode"),
-    lentShareMax: message.lentShareMax,
+    lentShareMax: message.lentShareMax ?? 0,
     windows: message.windows.map((window) => ({ ...window, timeZone: window.timeZone || "UTC" })),
     meetingsPerGpuDayMax: message.meetingsPerGpuDayMax ?? null,
-    idleMsMin: message.idleMsMin,
+    recallDeadlineMs: message.recallDeadlineMs ?? 0,
+    pauseBudgetMs: message.pauseBudgetMs ?? 0,
+    firstRung: rungs.fromWire(message.firstRung, "policy.first_rung"),
+    vacateFromPause: vacateFromPauseWays.fromWire(message.vacateFromPause, "policy.vacate_from_pause"),
+    returnSignal: returnSignals.fromWire(message.returnSignal, "policy.return_signal"),
+    reserveMemoryMib: message.reserveMemoryMib ?? 0,
+    idleMsMin: message.idleMsMin ?? 0,
   };
 }

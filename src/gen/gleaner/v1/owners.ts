@@ -427,26 +427,33 @@ export interface LendWindow {
   timeZone: string;
 }
 
+/** What SetPolicy leaves out takes the product's default; answers say everything. */
 export interface Policy {
   pool: string;
   owner: string;
   mode: LendMode;
   /** Largest part of the pool's devices that may be lent at once, 0 to 1. */
-  lentShareMax: number;
+  lentShareMax?:
+    | number
+    | undefined;
   /** Empty: always. */
   windows: LendWindow[];
   /** How often a return may find a guest, per device and day. Unset: no limit. */
   meetingsPerGpuDayMax?: number | undefined;
-  recallDeadlineMs: number;
+  recallDeadlineMs?:
+    | number
+    | undefined;
   /** How long a guest may stay paused before it is vacated. */
-  pauseBudgetMs: number;
+  pauseBudgetMs?: number | undefined;
   firstRung: Rung;
   vacateFromPause: VacateFromPause;
   returnSignal: ReturnSignal;
   /** Device memory that is never lent, MiB. */
-  reserveMemoryMib: number;
+  reserveMemoryMib?:
+    | number
+    | undefined;
   /** Least time idle before a device may be lent. */
-  idleMsMin: number;
+  idleMsMin?: number | undefined;
 }
 
 export interface SetPolicyRequest {
@@ -1836,16 +1843,16 @@ function createBasePolicy(): Policy {
     pool: "",
     owner: "",
     mode: LendMode.UNSPECIFIED,
-    lentShareMax: 0,
+    lentShareMax: undefined,
     windows: [],
     meetingsPerGpuDayMax: undefined,
-    recallDeadlineMs: 0,
-    pauseBudgetMs: 0,
+    recallDeadlineMs: undefined,
+    pauseBudgetMs: undefined,
     firstRung: Rung.UNSPECIFIED,
     vacateFromPause: VacateFromPause.UNSPECIFIED,
     returnSignal: ReturnSignal.UNSPECIFIED,
-    reserveMemoryMib: 0,
-    idleMsMin: 0,
+    reserveMemoryMib: undefined,
+    idleMsMin: undefined,
   };
 }
 
@@ -1860,7 +1867,7 @@ export const Policy: MessageFns<Policy> = {
     if (message.mode !== LendMode.UNSPECIFIED) {
       writer.uint32(24).int32(lendModeToNumber(message.mode));
     }
-    if (message.lentShareMax !== 0) {
+    if (message.lentShareMax !== undefined) {
       writer.uint32(33).double(message.lentShareMax);
     }
     for (const v of message.windows) {
@@ -1869,10 +1876,10 @@ export const Policy: MessageFns<Policy> = {
     if (message.meetingsPerGpuDayMax !== undefined) {
       writer.uint32(49).double(message.meetingsPerGpuDayMax);
     }
-    if (message.recallDeadlineMs !== 0) {
+    if (message.recallDeadlineMs !== undefined) {
       writer.uint32(56).uint64(message.recallDeadlineMs);
     }
-    if (message.pauseBudgetMs !== 0) {
+    if (message.pauseBudgetMs !== undefined) {
       writer.uint32(64).uint64(message.pauseBudgetMs);
     }
     if (message.firstRung !== Rung.UNSPECIFIED) {
@@ -1884,10 +1891,10 @@ export const Policy: MessageFns<Policy> = {
     if (message.returnSignal !== ReturnSignal.UNSPECIFIED) {
       writer.uint32(88).int32(returnSignalToNumber(message.returnSignal));
     }
-    if (message.reserveMemoryMib !== 0) {
+    if (message.reserveMemoryMib !== undefined) {
       writer.uint32(96).uint64(message.reserveMemoryMib);
     }
-    if (message.idleMsMin !== 0) {
+    if (message.idleMsMin !== undefined) {
       writer.uint32(104).uint64(message.idleMsMin);
     }
     return writer;
@@ -2030,16 +2037,16 @@ export const Policy: MessageFns<Policy> = {
     message.pool = object.pool ?? "";
     message.owner = object.owner ?? "";
     message.mode = object.mode ?? LendMode.UNSPECIFIED;
-    message.lentShareMax = object.lentShareMax ?? 0;
+    message.lentShareMax = object.lentShareMax ?? undefined;
     message.windows = object.windows?.map((e) => LendWindow.fromPartial(e)) || [];
     message.meetingsPerGpuDayMax = object.meetingsPerGpuDayMax ?? undefined;
-    message.recallDeadlineMs = object.recallDeadlineMs ?? 0;
-    message.pauseBudgetMs = object.pauseBudgetMs ?? 0;
+    message.recallDeadlineMs = object.recallDeadlineMs ?? undefined;
+    message.pauseBudgetMs = object.pauseBudgetMs ?? undefined;
     message.firstRung = object.firstRung ?? Rung.UNSPECIFIED;
     message.vacateFromPause = object.vacateFromPause ?? VacateFromPause.UNSPECIFIED;
     message.returnSignal = object.returnSignal ?? ReturnSignal.UNSPECIFIED;
-    message.reserveMemoryMib = object.reserveMemoryMib ?? 0;
-    message.idleMsMin = object.idleMsMin ?? 0;
+    message.reserveMemoryMib = object.reserveMemoryMib ?? undefined;
+    message.idleMsMin = object.idleMsMin ?? undefined;
     return message;
   },
 };
