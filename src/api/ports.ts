@@ -1,3 +1,4 @@
+import type { Category } from "../core/account-category.ts";
 import type { GuestSpec, GuestState } from "../core/guest.ts";
 import type { Hold, Target } from "../core/target.ts";
 import type { PoolPolicy, Rung } from "../core/policy.ts";
@@ -76,7 +77,11 @@ export interface Explanation {
   readonly waitingTotal: number;
   readonly tenantDeviceSeconds: number;
   readonly tenantWeight: number;
-  readonly obstacles: readonly { readonly reasonCode: string; readonly reason: string; readonly devices: number }[];
+  readonly obstacles: readonly {
+    readonly reasonCode: string;
+    readonly reason: string;
+    readonly devices: number;
+  }[];
 }
 
 export interface LogQuery {
@@ -139,7 +144,11 @@ export interface RecallDesk {
 }
 
 export interface OwnerDesk extends RecallDesk {
-  busy(target: Target, ttlMs: number, reason: string): Promise<{ devicesPaused: number; expiresAtMs: number }>;
+  busy(
+    target: Target,
+    ttlMs: number,
+    reason: string,
+  ): Promise<{ devicesPaused: number; expiresAtMs: number }>;
   idle(target: Target): Promise<{ hintsEnded: number; recallsWithdrawn: number }>;
   hold(target: Target, ttlMs: number | null, reason: string, recall: boolean): Promise<Hold>;
   unhold(which: { readonly id: string } | { readonly target: Target }): Promise<readonly Hold[]>;
@@ -161,7 +170,7 @@ export interface FleetDevice {
   readonly host: string;
   readonly owner: "busy" | "idle" | "unknown";
   readonly ownerStateAgeMs: number;
-  readonly category: string;
+  readonly category: Category;
   readonly reason: string;
   readonly leases: readonly {
     readonly leaseId: string;

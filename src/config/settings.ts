@@ -2,12 +2,17 @@ import { z } from "zod";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { defaults } from "./defaults.ts";
 
-const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, "use 1–63 letters, digits, '.', '_', '-'");
+/** Of tenants, pools, guests, zones: what Kubernetes takes as a label's value, too. */
+export const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+export const namePatternInWords = "use 1–63 letters, digits, '.', '_', '-', the first a letter or digit";
+const name = z.string().regex(namePattern, namePatternInWords);
 const durationMs = z.int().positive();
 const waitMs = z.int().nonnegative();
 const count = z.int().positive();
 const chance = z.number().min(0).max(1);
-const address = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$/, "use HOST:PORT, for instance 127.0.0.1:7070");
+const address = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^\s:]+):\d{1,5}$/, "use HOST:PORT, for instance 127.0.0.1:7070");
 
 /** A pool's policy as a settings file or SetPolicy gives it; what is left out comes from `defaults.policy`. */
 export const policySchema = z.strictObject({
@@ -36,8 +41,21 @@ export const policySchema = z.strictObject({
   idleMsMin: waitMs.default(defaults.policy.idleMsMin),
 });
 
-const { listen, cycle, terms, telemetry, forecast, guest, queue, fairShare, blackHole, recall, agent, api, ledger } =
-  defaults;
+const {
+  listen,
+  cycle,
+  terms,
+  telemetry,
+  forecast,
+  guest,
+  queue,
+  fairShare,
+  blackHole,
+  recall,
+  agent,
+  api,
+  ledger,
+} = defaults;
 
 /** Groups and names are those of `defaults.ts`, which says what each means. */
 export const settingsSchema = z
@@ -168,28 +186,41 @@ export const settingsSchema = z
   .superRefine((settings, context) => {
     const refuse = (path: (string | number)[], message: string) =>
       context.addIssue({ code: "custom", path, message });
-    const { terms, recall, queue, telemetry, cycle, guest } = settings;
+    const { terms, queue, telemetry, cycle, guest } = settings;
     if (terms.renewIntervalMs * 2 > terms.termMs)
-      refuse(["terms", "renewIntervalMs"], `must be at most half of terms.termMs (${terms.termMs}), so that one lost renewal does not end a lease`);
+      refuse(
+        ["terms", "renewIntervalMs"],
+        `must be at most half of terms.termMs (${terms.termMs}), so that one lost renewal does not end a lease`,
+      );
     if (queue.lockRenewMs * 2 > queue.lockMs)
       refuse(["queue", "lockRenewMs"], `must be at most half of queue.lockMs (${queue.lockMs})`);
     if (telemetry.staleMs < telemetry.sampleIntervalMs * 2)
-      refuse(["telemetry", "staleMs"], `must be at least twice telemetry.sampleIntervalMs (${telemetry.sampleIntervalMs})`);
+      refuse(
+        ["telemetry", "staleMs"],
+        `must be at least twice telemetry.sampleIntervalMs (${telemetry.sampleIntervalMs})`,
+      );
     if (cycle.intervalMsMin > cycle.intervalMs)
       refuse(["cycle", "intervalMsMin"], `must be at most cycle.intervalMs (${cycle.intervalMs})`);
     if (guest.backoffMsMin > guest.backoffMsMax)
       refuse(["guest", "backoffMsMin"], `must be at most guest.backoffMsMax (${guest.backoffMsMax})`);
     settings.policies.forEach((policy, index) => {
-      const least = terms.termMs + recall.killMarginMs + terms.driftMs;
-      if (policy.mode === "lend" && policy.recallDeadlineMs <= least)
-        refuse(
-          ["policies", index, "recallDeadlineMs"],
-          `must be more than terms.termMs + recall.killMarginMs + terms.driftMs (${least}), so that a cut-off agent still keeps it`,
-        );
+      const problem = deadlineProblem(policy, settings);
+      if (problem !== null) refuse(["policies", index, "recallDeadlineMs"], problem);
     });
   });
 
 export type Settings = z.infer<typeof settingsSchema>;
+
+/** Why a pool's deadline cannot be promised under these terms; null: it can. */
+export function deadlineProblem(
+  policy: { readonly mode: string; readonly recallDeadlineMs: number },
+  { terms, recall }: Pick<Settings, "terms" | "recall">,
+): string | null {
+  const leastMs = terms.termMs + recall.killMarginMs + terms.driftMs;
+  return policy.mode === "lend" && policy.recallDeadlineMs <= leastMs
+    ? `must be more than terms.termMs + recall.killMarginMs + terms.driftMs (${leastMs}), so that a cut-off agent still keeps it`
+    : null;
+}
 
 /** Fills in the defaults and checks every relation. `source` names the file or command for the error. */
 export function parseSettings(input: unknown, source: string): Settings {

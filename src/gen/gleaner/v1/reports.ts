@@ -140,6 +140,7 @@ export interface DeviceBooks {
   elapsedUs: number;
   /** They sum to elapsed_us exactly. */
   amounts: Amount[];
+  owner: string;
 }
 
 export interface WaitTimes {
@@ -443,7 +444,7 @@ export const Amount: MessageFns<Amount> = {
 };
 
 function createBaseDeviceBooks(): DeviceBooks {
-  return { device: "", pool: "", host: "", from: undefined, to: undefined, elapsedUs: 0, amounts: [] };
+  return { device: "", pool: "", host: "", from: undefined, to: undefined, elapsedUs: 0, amounts: [], owner: "" };
 }
 
 export const DeviceBooks: MessageFns<DeviceBooks> = {
@@ -468,6 +469,9 @@ export const DeviceBooks: MessageFns<DeviceBooks> = {
     }
     for (const v of message.amounts) {
       Amount.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.owner !== "") {
+      writer.uint32(66).string(message.owner);
     }
     return writer;
   },
@@ -541,6 +545,14 @@ export const DeviceBooks: MessageFns<DeviceBooks> = {
             message.amounts.push(Amount.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.owner = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -565,6 +577,7 @@ export const DeviceBooks: MessageFns<DeviceBooks> = {
     message.to = object.to ?? undefined;
     message.elapsedUs = object.elapsedUs ?? 0;
     message.amounts = object.amounts?.map((e) => Amount.fromPartial(e)) || [];
+    message.owner = object.owner ?? "";
     return message;
   },
 };
