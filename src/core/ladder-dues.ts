@@ -1,0 +1,86 @@
+import { type Cause, controllerCause, type Ladder } from "./ladder-state.ts";
+import type { RecallDemand } from "./owner-demand.ts";
+
+/** When a rung is due, by whichever demand is first, and what for. */
+export interface Due {
+  readonly atMs: number;
+  readonly cause: Cause;
+}
+
+const never: Due = { atMs: Infinity, cause: controllerCause };
+
+const termCause: Cause = { ...controllerCause, mover: "term", detail: "the lease's term ran out unrenewed" };
+
+/** When SIGKILL must be sent. */
+export function killDue(ladder: Ladder): Due {
+  const { rules, demands, killAsked, freezingSinceMs, noticeEndsAtMs, term, cause } = ladder;
+  const dues: Due[] = demands.recalls.map((recall) =>
+    recall.firstRung === "kill"
+      ? { atMs: recall.arrivedAtMs, cause: recallCause(recall, "recalled without notice") }
+      : {
+          atMs: Math.max(recall.arrivedAtMs, recall.deadlineAtMs - rules.killMarginMs),
+          cause: recallCause(recall, "the recall's deadline is near"),
+        },
+  );
+  if (killAsked !== null) dues.push({ atMs: -Infinity, cause: killAsked });
+  if (noticeEndsAtMs !== null)
+    dues.push({ atMs: noticeEndsAtMs, cause: { ...cause, detail: "still there when the notice ended" } });
+  if (freezingSinceMs !== null)
+    dues.push({
+      atMs: freezingSinceMs + rules.proofMs,
+      cause: { ...cause, detail: `not frozen after ${rules.proofMs} ms` },
+    });
+  // An owner may have called right after the last renewal left and not got through: that deadline is kept too.
+  const unheardMs = term.sentAtMs + rules.recallDeadlineMs - rules.driftMs - rules.killMarginMs;
+  dues.push({ atMs: Math.max(term.endsAtMs, unheardMs), cause: termCause });
+  return earliest(dues);
+}
+
+/** When the guest must be told to leave. */
+export function vacateDue(ladder: Ladder): Due {
+  const { rules, demands, vacateAsked, term, cause } = ladder;
+  const dues: Due[] = [];
+  for (const recall of demands.recalls) {
+    if (recall.firstRung === "vacate")
+      dues.push({ atMs: recall.arrivedAtMs, cause: recallCause(recall, "recalled") });
+    // Where the pool forbids the thaw there is no notice to give: the recall waits, frozen, for its kill.
+    else if (recall.firstRung === "pause" && rules.vacateFromPause === "thaw")
+      dues.push({
+        atMs: Math.max(recall.arrivedAtMs, recall.deadlineAtMs - rules.killMarginMs - rules.noticeMs),
+        cause: recallCause(recall, "recalled; what is left until the deadline is its notice"),
+      });
+  }
+  if (vacateAsked !== null) dues.push({ atMs: vacateAsked.atMs, cause: vacateAsked.cause });
+  if (ladder.state === "paused")
+    dues.push({
+      atMs: ladder.stateSinceMs + rules.pauseBudgetMs,
+      cause: { ...cause, mover: "budget", detail: `paused for longer than ${rules.pauseBudgetMs} ms` },
+    });
+  dues.push({ atMs: term.endsAtMs, cause: termCause });
+  return earliest(dues);
+}
+
+/** When `advance` must be called again at the latest, with a `tick`; Infinity: only an event changes anything. */
+export function wakeAtMs(ladder: Ladder): number {
+  switch (ladder.state) {
+    case "released":
+      return Infinity;
+    case "killing":
+    case "quarantined":
+      return Math.min(ladder.killAgainAtMs ?? Infinity, ladder.proofByMs ?? Infinity);
+    case "vacating":
+      return killDue(ladder).atMs;
+    case "starting":
+    case "running":
+    case "paused":
+      return Math.min(killDue(ladder).atMs, vacateDue(ladder).atMs);
+  }
+}
+
+function recallCause(recall: RecallDemand, detail: string): Cause {
+  return { mover: "owner", sinceMs: recall.arrivedAtMs, recallId: recall.recallId, detail };
+}
+
+function earliest(dues: readonly Due[]): Due {
+  return dues.reduce((first, due) => (due.atMs < first.atMs ? due : first), never);
+}
