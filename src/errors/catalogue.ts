@@ -69,10 +69,25 @@ export const catalogue = {
     message: "Tenant {tenant} has {count} guests that have not ended; its limit is {countMax}.",
     remedy: "Wait until some have ended or cancel some, then submit again.",
   },
+  SUBMIT_BACKLOG_FULL: {
+    status: "RESOURCE_EXHAUSTED",
+    message: "{count} guests wait to be written to the queue already; at most {countMax} may.",
+    remedy: "Send it again in a moment; nothing was accepted. If it stays, Redis is slower than the submitters.",
+  },
   WATCHER_TOO_SLOW: {
     status: "RESOURCE_EXHAUSTED",
     message: "This watcher is {count} changes behind and was cut off.",
     remedy: "Call Watch again: it begins with the present state. Read faster or narrow the filter.",
+  },
+  TOO_MANY_WATCHERS: {
+    status: "RESOURCE_EXHAUSTED",
+    message: "{countMax} watchers are served already.",
+    remedy: "Share one Watch among its readers, or raise api.watchersMax.",
+  },
+  TOO_MANY_RECALLS: {
+    status: "RESOURCE_EXHAUSTED",
+    message: "{countMax} recalls stand already.",
+    remedy: "Recall a pool or the fleet in one call, or ask the agent of the host.",
   },
   REQUEST_TOO_LARGE: {
     status: "RESOURCE_EXHAUSTED",
@@ -104,6 +119,26 @@ export const catalogue = {
     message: "Redis at {url} is not usable: {problem}",
     remedy: "Give Gleaner a Redis 6.2 or newer with maxmemory-policy noeviction and appendonly yes.",
   },
+  LEADERSHIP_LOST: {
+    status: "ABORTED",
+    message: "Epoch {epoch} no longer leads this zone: another controller took over, or Redis came back older.",
+    remedy: "Nothing was changed. The controller takes the lead anew or stands by; ask again.",
+  },
+  LEDGER_FULL: {
+    status: "RESOURCE_EXHAUSTED",
+    message: "{count} events wait for the SQL books; at most {countMax} may. Nothing is lent until they are read.",
+    remedy: "See in the controller's log why the books are not written (a full disk?), or raise ledger.streamEntriesMax.",
+  },
+  TOO_MANY_HOLDS: {
+    status: "RESOURCE_EXHAUSTED",
+    message: "{countMax} {what} are kept already.",
+    remedy: "End those that are no longer needed, or name a pool or the fleet instead of single devices.",
+  },
+  STORE_UNREADABLE: {
+    status: "FAILED_PRECONDITION",
+    message: "Redis holds what Gleaner did not write: {problem}",
+    remedy: "Find out what else writes the zone's keys (gleaner:…); restore Redis from before, or remove the entry.",
+  },
   REDIS_NOT_INSTALLED: {
     status: "FAILED_PRECONDITION",
     message: "There is no redis-server on this machine and REDIS_URL is not set.",
@@ -119,10 +154,20 @@ export const catalogue = {
     message: "spec.container: guests in containers run on Kubernetes, and this zone has none.",
     remedy: "Submit a process (spec.process), or use a zone with Kubernetes.",
   },
+  INFERENCE_NOT_SERVED: {
+    status: "FAILED_PRECONDITION",
+    message: "{field}: inference guests are not served by this release.",
+    remedy: "Submit a batch guest (GUEST_KIND_BATCH); elastic inference guests come with a later release.",
+  },
   INSECURE_LISTEN: {
     status: "FAILED_PRECONDITION",
     message: "Refusing to listen on {address}: it is not a loopback address, and there are no credentials.",
     remedy: "Listen on 127.0.0.1, or give TLS and a token (not in this release).",
+  },
+  LISTEN_FAILED: {
+    status: "FAILED_PRECONDITION",
+    message: "Cannot listen on {address}: {problem}",
+    remedy: "Choose another address or port, or stop the process that holds it.",
   },
   CONFIG_INVALID: {
     status: "INVALID_ARGUMENT",
@@ -153,6 +198,21 @@ export const catalogue = {
     status: "UNAVAILABLE",
     message: "No controller answers at {address}.",
     remedy: "Start one with `gleaner up`, or give its address with --address or GLEANER_ADDRESS.",
+  },
+  SERVER_STOPPING: {
+    status: "UNAVAILABLE",
+    message: "The server is stopping.",
+    remedy: "Call again in a moment: it comes back, or another replica answers.",
+  },
+  CALL_TIMED_OUT: {
+    status: "DEADLINE_EXCEEDED",
+    message: "{address} did not answer {method} in time.",
+    remedy: "Try again, or allow more time. A Recall goes on without its caller.",
+  },
+  UNEXPECTED_ANSWER: {
+    status: "INTERNAL",
+    message: "{address} answered {method} with {status}: {problem}",
+    remedy: "Check that the address is that of a Gleaner of the same version.",
   },
   BOOKS_UNREADABLE: {
     status: "FAILED_PRECONDITION",
