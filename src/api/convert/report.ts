@@ -44,7 +44,7 @@ export function reportFromProto(message: wire.GetReportResponse): Report {
     devices: message.devices.map(deviceBooksFromProto),
     balanced: message.balanced,
     gaps: message.gaps,
-    guestsByState: message.guestsByState as Report["guestsByState"],
+    guestsByState: message.guestsByState,
     returnsByRung: message.returnsByRung as Record<ReturnRung, number>,
   };
 }
@@ -72,7 +72,11 @@ function deviceBooksToProto(books: DeviceBooks): wire.DeviceBooks {
     ...rest,
     from: new Date(fromMs),
     to: new Date(toMs),
-    amounts: amounts.map((amount) => ({ ...amount, category: categoryWords.toWire(amount.category) })),
+    amounts: amounts.map(({ category, reason, deviceUs }) => ({
+      category: categoryWords.toWire(category),
+      reason,
+      deviceUs,
+    })),
   };
 }
 
@@ -82,9 +86,10 @@ function deviceBooksFromProto(message: wire.DeviceBooks): DeviceBooks {
     ...rest,
     fromMs: from?.getTime() ?? 0,
     toMs: to?.getTime() ?? 0,
-    amounts: amounts.map((amount) => ({
-      ...amount,
-      category: categoryWords.fromWire(amount.category, "amounts.category"),
+    amounts: amounts.map(({ category, reason, deviceUs }) => ({
+      category: categoryWords.fromWire(category, "amounts.category"),
+      reason,
+      deviceUs,
     })),
   };
 }
@@ -103,7 +108,7 @@ export function fleetFromProto(message: wire.WatchFleetResponse): FleetView {
   return {
     atMs: message.at?.getTime() ?? 0,
     devices: message.devices.map(fleetDeviceFromProto),
-    guestsByState: message.guestsByState as FleetView["guestsByState"],
+    guestsByState: message.guestsByState,
     agents: message.agents,
     epoch: message.epoch,
   };
