@@ -59,13 +59,15 @@ export const defaults = {
   },
   forecast: {
     /** Weight of an observation halves in this time. */
-    halfLifeMs: 6 * hour,
+    halfLifeMs: hour,
     /** The written prior counts as this many idle runs. */
     priorRuns: 4,
     /** Price of an eviction in the decision, as lost device time. */
     evictionPenaltyMs: 5 * minute,
     /** A guest is lent a device only where its start + checkpoint interval + vacate fits with this chance. */
     fitChanceMin: 0.5,
+    /** How far ahead a window is valued for a guest that does not say how long it runs. */
+    horizonMs: hour,
     /** A paused guest is resumed after this long without the owner. */
     resumeIdleMsMin: 5 * second,
     /** Breaker: a return within this time after lending counts as early. */

@@ -30,12 +30,12 @@ const strikesMin = 0.01;
 
 /**
  * Lengthens the idle time that must pass before a device is lent after the forecast was wrong there: strikes are counted
- * for the device, its owner and its pool, and halve in each half-life. Holds at most 262,144 keys; the longest unstruck go first.
+ * for the device, its owner and its pool, and halve in each half-life. Holds at most 262,144 keys.
  */
 export class Breaker {
   readonly #settings: BreakerSettings;
   readonly #countMax: number;
-  /** In order of the latest strike. */
+  /** In order of the first strike. */
   readonly #strikes = new Map<string, Strikes>();
 
   constructor(settings: BreakerSettings) {
@@ -70,11 +70,22 @@ export class Breaker {
 
   #strike(key: string, weight: number, atMs: number): void {
     const count = Math.min(this.#countMax, this.#count(key, atMs) + weight);
-    this.#strikes.delete(key);
+    const strikes = this.#strikes.get(key);
+    if (strikes !== undefined) {
+      strikes.count = count;
+      strikes.atMs = Math.max(strikes.atMs, atMs);
+      return;
+    }
+    if (this.#strikes.size >= strikesKeptMax) this.#makeRoom(atMs);
     this.#strikes.set(key, { count, atMs });
-    if (this.#strikes.size <= strikesKeptMax) return;
-    const [oldest] = this.#strikes.keys();
-    if (oldest !== undefined) this.#strikes.delete(oldest);
+  }
+
+  /** Drops what has decayed to nothing; where that is less than a quarter, the keys that were struck first go too. */
+  #makeRoom(nowMs: number): void {
+    for (const key of this.#strikes.keys())
+      if (this.#count(key, nowMs) < strikesMin) this.#strikes.delete(key);
+    const surplus = this.#strikes.size - (strikesKeptMax * 3) / 4;
+    if (surplus > 0) for (const key of this.#strikes.keys().take(surplus)) this.#strikes.delete(key);
   }
 }
 

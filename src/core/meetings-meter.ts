@@ -22,30 +22,28 @@ export class MeetingsMeter {
   readonly #debts = new Map<string, Debt>();
 
   /** An owner's return met a guest. */
-  meeting(pool: string, limit: MeetingsLimit, atMs: number): void {
-    if (limit.meetingsPerGpuDayMax === null) return;
-    const debt = this.#pay(pool, limit, atMs) ?? { meetings: 0, paidToMs: atMs };
-    debt.meetings += 1;
-    this.#debts.set(pool, debt);
-  }
-
-  /** Whether one more meeting would still be within the limit. */
-  lendingAllowed(pool: string, limit: MeetingsLimit, nowMs: number): boolean {
-    if (limit.meetingsPerGpuDayMax === null) return true;
-    if (limit.meetingsPerGpuDayMax === 0) return false;
-    const owed = this.#pay(pool, limit, nowMs)?.meetings ?? 0;
-    return owed + 1 <= Math.max(1, limit.devices * limit.meetingsPerGpuDayMax);
-  }
-
-  /** Keeps a pool in memory only while it owes. */
-  #pay(pool: string, { devices, meetingsPerGpuDayMax }: MeetingsLimit, nowMs: number): Debt | undefined {
+  met(pool: string, atMs: number): void {
     const debt = this.#debts.get(pool);
-    if (debt === undefined) return undefined;
+    if (debt === undefined) this.#debts.set(pool, { meetings: 1, paidToMs: atMs });
+    else debt.meetings += 1;
+  }
+
+  /** Whether one more meeting would still be within the limit. To be asked in every cycle: what was paid by then is written off. */
+  lendingAllowed(pool: string, { devices, meetingsPerGpuDayMax }: MeetingsLimit, nowMs: number): boolean {
+    if (meetingsPerGpuDayMax === null) return true;
+    if (meetingsPerGpuDayMax === 0) return false;
+    const perDay = devices * meetingsPerGpuDayMax;
+    return this.#owed(pool, perDay, nowMs) + 1 <= Math.max(1, perDay);
+  }
+
+  #owed(pool: string, perDay: number, nowMs: number): number {
+    const debt = this.#debts.get(pool);
+    if (debt === undefined) return 0;
     const elapsedMs = Math.max(0, nowMs - debt.paidToMs);
-    debt.meetings -= ((meetingsPerGpuDayMax ?? 0) * devices * elapsedMs) / dayMs;
+    debt.meetings -= (perDay * elapsedMs) / dayMs;
     debt.paidToMs += elapsedMs;
-    if (debt.meetings > 0) return debt;
+    if (debt.meetings > 0) return debt.meetings;
     this.#debts.delete(pool);
-    return undefined;
+    return 0;
   }
 }
