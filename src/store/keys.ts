@@ -1,0 +1,50 @@
+/**
+ * Every key that a zone has in Redis. The braces are a hash tag: a Redis Cluster keeps one zone on one node, where the
+ * scripts can reach all of it.
+ */
+export interface ZoneKeys {
+  /** Hash: epoch, generation, number (of the last fencing token), atMs (when the lead was taken). */
+  readonly lead: string;
+  /** Hash: guest → GuestRecord as JSON. No entry: never lent and not ended. */
+  readonly guests: string;
+  /** Sorted set: ended guests by the time of their end; the oldest records are forgotten. */
+  readonly ended: string;
+  /** Hash: lease → live Lease as JSON. */
+  readonly leases: string;
+  /** Hash: lease → Lease as JSON that ended without a proven hand-back. */
+  readonly unproven: string;
+  /** Hash: lease → wall clock of its last renewal. */
+  readonly renewed: string;
+  /** Hash: device → JSON of what its live leases hold. */
+  readonly devices: string;
+  /** Hash: device → JSON of why it is out of use, by cause. */
+  readonly quarantines: string;
+  /** Stream of ledger events that wait for the SQL books. */
+  readonly ledger: string;
+  readonly holds: string;
+  readonly hints: string;
+  readonly policies: string;
+  readonly tenantUsage: string;
+  /** For BullMQ, which puts ":" and its own names behind it. */
+  readonly queuePrefix: string;
+}
+
+export function zoneKeys(zone: string): ZoneKeys {
+  const key = (name: string) => `gleaner:{${zone}}:${name}`;
+  return {
+    lead: key("lead"),
+    guests: key("guests"),
+    ended: key("ended"),
+    leases: key("leases"),
+    unproven: key("unproven"),
+    renewed: key("renewed"),
+    devices: key("devices"),
+    quarantines: key("quarantines"),
+    ledger: key("ledger"),
+    holds: key("holds"),
+    hints: key("hints"),
+    policies: key("policies"),
+    tenantUsage: key("tenant-usage"),
+    queuePrefix: key("queue"),
+  };
+}

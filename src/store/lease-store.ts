@@ -1,0 +1,269 @@
+import { randomUUID } from "node:crypto";
+import type { Redis } from "ioredis";
+import { defaults } from "../config/defaults.ts";
+import type { DeviceUuid } from "../core/device.ts";
+import type { GuestState } from "../core/guest.ts";
+import { isLive, leaseTransitions, type LiveLeaseState } from "../core/lease.ts";
+import type { LedgerEvent } from "../core/ledger-event.ts";
+import { GleanerError } from "../errors/gleaner-error.ts";
+import { zoneKeys, type ZoneKeys } from "./keys.ts";
+import { parseGuestRecord, parseLease, parseReasons } from "./lease-records.ts";
+import type {
+  BookedLease,
+  EndResult,
+  GuestRecord,
+  LeaseStep,
+  LendRefusal,
+  LendRequest,
+  LendResult,
+  StepResult,
+} from "./lease-records.ts";
+import { ask, askAll } from "./redis-error.ts";
+import { defineScripts } from "./scripts.ts";
+
+export type * from "./lease-records.ts";
+
+/** Fields read, and leases renewed, by one command: Redis serves nobody else meanwhile. */
+const batchMax = 1_000;
+
+export interface LeaseStoreBounds {
+  /** At this length of the ledger's stream nothing more is lent. */
+  readonly streamEntriesMax: number;
+  /** Records of ended guests beyond either are forgotten, oldest first. */
+  readonly endedKeptMax: number;
+  readonly endedKeptMs: number;
+}
+
+const defaultBounds: LeaseStoreBounds = { ...defaults.ledger, ...defaults.queue };
+
+/**
+ * The books of a zone: leases, guests' records, quarantines. Every change is one Lua script that checks the leader's epoch
+ * and the invariants and writes the ledger's event with the change, so that neither exists without the other.
+ *
+ * Every method throws REDIS_UNREACHABLE when Redis does not answer: the change may have happened or not, and calling again
+ * with the same step, guest or device does no harm. Where no other answer is named, a call under an epoch that is no
+ * longer Redis's own throws LEADERSHIP_LOST.
+ */
+export class LeaseStore {
+  readonly #redis: Redis;
+  readonly #keys: ZoneKeys;
+  readonly #bounds: LeaseStoreBounds;
+  readonly #self = randomUUID();
+  #epoch = 0;
+  #requests = 0;
+
+  constructor(redis: Redis, zone: string, bounds: LeaseStoreBounds = defaultBounds) {
+    defineScripts(redis);
+    this.#redis = redis;
+    this.#keys = zoneKeys(zone);
+    this.#bounds = bounds;
+  }
+
+  /** Deposes whoever led before: from now on their epoch is refused. */
+  async takeLead(atMs: number): Promise<{ epoch: number; generation: number }> {
+    const command = this.#redis.gleanerTakeLead(this.#keys.lead, atMs, this.#epoch);
+    const [epoch, generation] = await ask(this.#redis, command);
+    this.#epoch = epoch;
+    return { epoch, generation };
+  }
+
+  /**
+   * For a Redis that came back older than what agents have seen: tokens from now on are larger than each of
+   * `aboveGeneration`. Answers the generation that stands.
+   */
+  async raiseGeneration(aboveGeneration: number): Promise<number> {
+    const command = this.#redis.gleanerRaiseGeneration(this.#keys.lead, this.#epoch, aboveGeneration);
+    return this.#unlessStale(await ask(this.#redis, command));
+  }
+
+  /** Each request for itself, in order. A request whose answer got lost with the connection is not lent twice. */
+  async lend(requests: readonly LendRequest[], atMs: number): Promise<readonly LendResult[]> {
+    const { lead, guests, leases, devices, quarantines, ledger } = this.#keys;
+    const pipeline = this.#redis.pipeline();
+    for (const request of requests) {
+      checkGrants(request);
+      this.#requests += 1;
+      const json = JSON.stringify({ ...request, request: `${this.#self}:${this.#requests}` });
+      const bound = this.#bounds.streamEntriesMax;
+      pipeline.gleanerLend(lead, guests, leases, devices, quarantines, ledger, json, atMs, bound);
+    }
+    const replies = (await askAll(this.#redis, pipeline)) as Reply[];
+    return replies.map(([answer, detail]) =>
+      answer === "lent" ? { lent: parseLease(detail) } : { refused: detail as LendRefusal },
+    );
+  }
+
+  /** Each step for itself, in order, and each once. */
+  async applySteps(steps: readonly LeaseStep[]): Promise<readonly StepResult[]> {
+    const { lead, guests, ended, leases, unproven, renewed, devices, quarantines, ledger } = this.#keys;
+    const keys = [lead, guests, ended, leases, unproven, renewed, devices, quarantines, ledger];
+    const { endedKeptMax, endedKeptMs } = this.#bounds;
+    const pipeline = this.#redis.pipeline();
+    for (const step of steps) {
+      const [change, event] = [JSON.stringify(changeOf(step)), JSON.stringify(eventOf(step))];
+      pipeline.gleanerApplyStep(...keys, this.#epoch, change, event, endedKeptMax, endedKeptMs);
+    }
+    const replies = (await askAll(this.#redis, pipeline)) as Reply[];
+    return replies.map(([answer, detail]) => {
+      if (answer !== "applied")
+        return { applied: false, why: detail as (StepResult & { applied: false })["why"] };
+      const record = parseGuestRecord(detail);
+      return { applied: true, guestState: record.state, record };
+    });
+  }
+
+  /** Ends a guest that has no live lease. A guest that has ended stays as it ended. */
+  async endWaiting(
+    guestId: string,
+    tenant: string,
+    state: "cancelled" | "failed",
+    reason: string,
+    atMs: number,
+  ): Promise<EndResult> {
+    const { lead, guests, ended, ledger } = this.#keys;
+    const { endedKeptMax, endedKeptMs } = this.#bounds;
+    const change = [this.#epoch, guestId, tenant, state, reason, atMs, endedKeptMax, endedKeptMs];
+    const command = this.#redis.gleanerEndWaiting(lead, guests, ended, ledger, ...change);
+    const [answer, detail] = await ask(this.#redis, command);
+    if (answer === "ended") return { ended: true, record: parseGuestRecord(detail) };
+    if (detail === "guest_has_lease") return { ended: false, why: detail };
+    throw this.#leadershipLost();
+  }
+
+  /** Those of the leases that live in the books; notes that their terms were renewed. */
+  async renew(leaseIds: readonly string[], atMs: number): Promise<ReadonlySet<string>> {
+    const { lead, leases, renewed } = this.#keys;
+    const live = new Set<string>();
+    for (const batch of batches(leaseIds)) {
+      const command = this.#redis.gleanerRenew(lead, leases, renewed, this.#epoch, atMs, ...batch);
+      for (const id of this.#unlessStale(await ask(this.#redis, command))) live.add(id);
+    }
+    return live;
+  }
+
+  async liveLeases(): Promise<BookedLease[]> {
+    return this.#bookedLeases(this.#keys.leases);
+  }
+
+  /** Leases that ended without a proven hand-back: a later `released` step of theirs frees their devices. */
+  async unprovenLeases(): Promise<BookedLease[]> {
+    return this.#bookedLeases(this.#keys.unproven);
+  }
+
+  /** Of those guests that have one; the others are fresh. */
+  async guestRecords(ids: readonly string[]): Promise<Map<string, GuestRecord>> {
+    const pipeline = this.#redis.pipeline();
+    for (const batch of batches(ids)) pipeline.hmget(this.#keys.guests, ...batch);
+    const replies = (await askAll(this.#redis, pipeline)) as (string | null)[][];
+    const records = new Map<string, GuestRecord>();
+    replies.flat().forEach((json, index) => {
+      const id = ids[index];
+      if (json !== null && id !== undefined) records.set(id, parseGuestRecord(json));
+    });
+    return records;
+  }
+
+  /** Devices that are out of use, each with its reasons. */
+  async quarantines(): Promise<Map<DeviceUuid, string>> {
+    const entries = await this.#entries(this.#keys.quarantines);
+    return new Map([...entries].map(([device, json]) => [device, parseReasons(json)]));
+  }
+
+  /**
+   * Adds a cause (reason set) or lifts it (null). A device is lent again when no cause is left (I10). A lease whose hand-back
+   * was not proven is a cause by its id; lifting without naming a cause lifts them all, so the caller vouches for the device.
+   */
+  async setQuarantine(
+    device: DeviceUuid,
+    reason: string | null,
+    atMs: number,
+    cause?: string,
+  ): Promise<void> {
+    const { lead, quarantines, unproven, ledger } = this.#keys;
+    const verb = reason === null ? (cause === undefined ? "lift_all" : "lift") : "add";
+    const change = [this.#epoch, device, cause ?? "controller", verb, reason ?? "", atMs];
+    const command = this.#redis.gleanerSetQuarantine(lead, quarantines, unproven, ledger, ...change);
+    this.#unlessStale(await ask(this.#redis, command));
+  }
+
+  async #bookedLeases(key: string): Promise<BookedLease[]> {
+    const [leases, renewed] = [await this.#entries(key), await this.#entries(this.#keys.renewed)];
+    return [...leases.values()].map((json) => {
+      const lease = parseLease(json);
+      return Object.assign(lease, { renewedAtMs: Number(renewed.get(lease.id) ?? lease.lentAtMs) });
+    });
+  }
+
+  async #entries(key: string): Promise<Map<string, string>> {
+    const entries = new Map<string, string>();
+    let cursor = "0";
+    do {
+      const [next, found] = await ask(this.#redis, this.#redis.hscan(key, cursor, "COUNT", batchMax));
+      for (let at = 0; at + 1 < found.length; at += 2) entries.set(found[at] ?? "", found[at + 1] ?? "");
+      cursor = next;
+    } while (cursor !== "0");
+    return entries;
+  }
+
+  #unlessStale<T>(reply: T | null): T {
+    if (reply === null) throw this.#leadershipLost();
+    return reply;
+  }
+
+  #leadershipLost(): GleanerError {
+    return new GleanerError("LEADERSHIP_LOST", { epoch: this.#epoch });
+  }
+}
+
+type Reply = readonly [answer: string, detail: string];
+
+function* batches<T>(items: readonly T[]): Iterable<readonly T[]> {
+  for (let at = 0; at < items.length; at += batchMax) yield items.slice(at, at + batchMax);
+}
+
+/** The script sums by device, so a device may come once only. */
+function checkGrants({ guestId, grants, memoryLendableMib }: LendRequest): void {
+  const isSound =
+    grants.length > 0 &&
+    grants.length === memoryLendableMib.length &&
+    new Set(grants.map((grant) => grant.device)).size === grants.length &&
+    grants.every(
+      ({ sharePermille: share, memoryMib }) =>
+        Number.isInteger(share) && share >= 1 && share <= 1_000 && memoryMib >= 0,
+    );
+  if (!isSound) throw new GleanerError("INTERNAL", { problem: `unsound grants for guest ${guestId}` });
+}
+
+/** What the script needs of a step, the transition table among it: it is written down in the core only. */
+function changeOf(step: LeaseStep) {
+  const split = step.leaseId.lastIndexOf(":");
+  const after = Object.entries(leaseTransitions).filter(([, next]) => next[step.state]);
+  return {
+    ...step,
+    guestId: step.leaseId.slice(0, split),
+    attempt: Number(step.leaseId.slice(split + 1)),
+    after: Object.fromEntries(after.map(([before]) => [before, true])),
+    liveGuestState: isLive(step.state) ? guestStates[step.state] : null,
+  };
+}
+
+const guestStates: Readonly<Record<LiveLeaseState, GuestState>> = {
+  starting: "starting",
+  running: "running",
+  paused: "paused",
+  vacating: "vacating",
+  killing: "vacating",
+};
+
+function eventOf({
+  leaseId,
+  state,
+  mover,
+  detail,
+  atMs,
+  signalToStepMs,
+  recallId,
+  settlement,
+}: LeaseStep): LedgerEvent {
+  return { type: "step", atMs, leaseId, state, mover, detail, signalToStepMs, recallId, settlement };
+}

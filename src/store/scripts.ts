@@ -1,0 +1,44 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Redis, Result } from "ioredis";
+
+type Word = string | number;
+
+declare module "ioredis" {
+  interface RedisCommander<Context> {
+    gleanerTakeLead(...args: Word[]): Result<[epoch: number, generation: number], Context>;
+    gleanerRaiseGeneration(...args: Word[]): Result<number | null, Context>;
+    gleanerLend(...args: Word[]): Result<[answer: string, detail: string], Context>;
+    gleanerApplyStep(...args: Word[]): Result<[answer: string, detail: string], Context>;
+    gleanerEndWaiting(...args: Word[]): Result<[answer: string, detail: string], Context>;
+    gleanerRenew(...args: Word[]): Result<string[] | null, Context>;
+    gleanerSetQuarantine(...args: Word[]): Result<number | null, Context>;
+    gleanerAppendEvents(...args: Word[]): Result<[written: number, length: number], Context>;
+  }
+}
+
+const keysOf = {
+  "take-lead": 1,
+  "raise-generation": 1,
+  lend: 6,
+  "apply-step": 9,
+  "end-waiting": 4,
+  renew: 3,
+  "set-quarantine": 4,
+  "append-events": 1,
+};
+
+const scripts = Object.entries(keysOf).map(([file, numberOfKeys]) => ({
+  command: `gleaner${file.replace(/(^|-)(\w)/g, (_, __, letter: string) => letter.toUpperCase())}`,
+  numberOfKeys,
+  lua: source("common") + source(file),
+}));
+
+/** Gives the connection its `gleaner…` commands, one for each script. Each takes its keys, then its arguments. */
+export function defineScripts(redis: Redis): void {
+  for (const { command, numberOfKeys, lua } of scripts) redis.defineCommand(command, { numberOfKeys, lua });
+}
+
+function source(file: string): string {
+  return readFileSync(join(import.meta.dirname, "scripts", `${file}.lua`), "utf8");
+}
