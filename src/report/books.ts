@@ -1,0 +1,170 @@
+import type { DatabaseSync } from "node:sqlite";
+import { Account } from "../core/account.ts";
+import type { LedgerEvent } from "../core/ledger-event.ts";
+import type { DecisionQuery, DecisionView, ReportQuery } from "../api/ports.ts";
+import { computeReport } from "./compute.ts";
+import { factsOf, type LeaseFacts } from "./lease-facts.ts";
+import { openPostings } from "./postings.ts";
+import { openRecords } from "./records.ts";
+import type { Report } from "./report.ts";
+import { isDamage, kept, moveAside, openForReading, openForWriting, unreadable } from "./schema.ts";
+
+/** One entry of the ledger's stream; ids are Redis's, `ms-sequence`, and grow. */
+export interface LedgerEntry {
+  readonly id: string;
+  readonly event: LedgerEvent;
+}
+
+export interface BooksReader {
+  /** Up to the last entry in the books. Throws POOL_NOT_FOUND, BOOKS_UNREADABLE. */
+  report(query: ReportQuery): Report;
+  /** Newest first. */
+  decisions(query: DecisionQuery): readonly DecisionView[];
+  close(): void;
+}
+
+export interface Books extends BooksReader {
+  /** All of them or, when it throws, none; entries that are in the books already are passed over. */
+  apply(entries: readonly LedgerEntry[]): void;
+  /** Of the newest entry in the books; `0-0` when there is none. */
+  lastId(): string;
+}
+
+/** For one writer. A damaged file is set aside and the books begin anew, which the reports then say. */
+export function openBooks(path: string): Books {
+  const { db, setAside } = openForWriting(path);
+  try {
+    return new SqlBooks(db, path, setAside);
+  } catch (thrown) {
+    db.close();
+    if (!isDamage(thrown)) throw unreadable(path, thrown);
+    const damaged = moveAside(path);
+    return new SqlBooks(openForWriting(path).db, path, damaged);
+  }
+}
+
+/** The books as another process writes them. */
+export function readBooks(path: string): BooksReader {
+  return reader(openForReading(path), path);
+}
+
+function reader(db: DatabaseSync, path: string): BooksReader {
+  const guarded = <T>(read: () => T): T => {
+    try {
+      return read();
+    } catch (thrown) {
+      if (thrown instanceof Error && "errcode" in thrown) throw unreadable(path, thrown);
+      throw thrown;
+    }
+  };
+  const decisions = db.prepare(
+    `SELECT at_ms AS atMs, kind, device, guest AS guestId, lease AS leaseId, reason_code AS reasonCode, reason,
+     forecast_hash AS forecastHash FROM decisions
+     WHERE (:device = '' OR device = :device) AND (:guest = '' OR guest = :guest) ORDER BY id DESC LIMIT :count`,
+  );
+  return {
+    report: (query) => guarded(() => computeReport(db, query)),
+    decisions: ({ device, guestId, pageSize }) =>
+      guarded(() => decisions.all({ device, guest: guestId, count: pageSize }) as unknown as DecisionView[]),
+    close: () => db.close(),
+  };
+}
+
+class SqlBooks implements Books {
+  readonly #db: DatabaseSync;
+  readonly #reader: BooksReader;
+  readonly #postings: ReturnType<typeof openPostings>;
+  readonly #records: ReturnType<typeof openRecords>;
+  #account = new Account();
+  #facts = new Map<string, LeaseFacts>();
+  #lastId = "0-0";
+  #seenMs = 0;
+
+  constructor(db: DatabaseSync, path: string, setAside: string | null) {
+    this.#db = db;
+    this.#reader = reader(db, path);
+    this.#postings = openPostings(db);
+    this.#records = openRecords(db);
+    this.#load();
+    if (setAside !== null)
+      this.#records.gap(
+        0,
+        0,
+        `Older books could not be read. They were set aside as ${setAside}; these begin anew.`,
+      );
+  }
+
+  report(query: ReportQuery): Report {
+    return this.#reader.report(query);
+  }
+
+  decisions(query: DecisionQuery): readonly DecisionView[] {
+    return this.#reader.decisions(query);
+  }
+
+  close(): void {
+    this.#reader.close();
+  }
+
+  lastId(): string {
+    return this.#lastId;
+  }
+
+  apply(entries: readonly LedgerEntry[]): void {
+    const fresh = entries.filter(({ id }) => compareIds(id, this.#lastId) > 0);
+    const last = fresh.at(-1);
+    if (last === undefined) return;
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      this.#write(fresh);
+      this.#records.saveMeta("last_id", last.id);
+      this.#records.saveMeta("seen_ms", String(this.#seenMs));
+      this.#db.exec("COMMIT");
+    } catch (thrown) {
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      this.#load();
+      throw thrown;
+    }
+    this.#lastId = last.id;
+  }
+
+  #write(entries: readonly LedgerEntry[]): void {
+    const devices = new Set<string>();
+    const leases = new Set<string>();
+    const foldedBeforeMs = foldBeforeMs(this.#seenMs);
+    for (const { event } of entries) {
+      this.#seenMs = Math.max(this.#seenMs, event.atMs);
+      const entry = this.#account.apply(event);
+      for (const posting of entry.postings) this.#postings.post(posting);
+      for (const loss of entry.losses) this.#postings.lose(loss);
+      for (const uuid of entry.devices) devices.add(uuid);
+      for (const id of entry.leases) leases.add(id);
+      if (event.type === "lent" || event.type === "step") leases.add(event.leaseId);
+      this.#records.record(event, factsOf(event, this.#facts), this.#facts);
+    }
+    for (const uuid of devices) this.#records.saveDevice(this.#account.devices.get(uuid)!);
+    for (const id of leases) this.#records.saveLease(id, this.#account.leases.get(id), this.#facts.get(id));
+    if (foldBeforeMs(this.#seenMs) === foldedBeforeMs) return;
+    this.#postings.fold(foldBeforeMs(this.#seenMs));
+    this.#records.prune();
+  }
+
+  #load(): void {
+    const saved = this.#records.load();
+    this.#account = new Account(saved);
+    this.#facts = new Map(saved.facts.map((facts) => [facts.id, facts]));
+    this.#lastId = saved.lastId;
+    this.#seenMs = saved.seenMs;
+  }
+}
+
+function foldBeforeMs(seenMs: number): number {
+  return Math.floor((seenMs - kept.exactMs) / kept.foldMs) * kept.foldMs;
+}
+
+/** Redis stream ids: both halves are numbers, and 10-0 is newer than 9-0. */
+function compareIds(a: string, b: string): number {
+  const [aMs = 0, aSequence = 0] = a.split("-").map(Number);
+  const [bMs = 0, bSequence = 0] = b.split("-").map(Number);
+  return aMs - bMs || aSequence - bSequence;
+}

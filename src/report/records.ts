@@ -1,0 +1,145 @@
+import type { DatabaseSync } from "node:sqlite";
+import type { DeviceAccount, LeaseAccount } from "../core/account.ts";
+import type { LedgerEvent } from "../core/ledger-event.ts";
+import type { GuestState } from "../core/guest.ts";
+import type { LeaseState } from "../core/lease.ts";
+import type { Facts, LeaseFacts } from "./lease-facts.ts";
+import { kept } from "./schema.ts";
+
+/** What the books hold of the running state; read whole at the start. */
+export interface SavedState {
+  readonly devices: readonly DeviceAccount[];
+  readonly leases: readonly LeaseAccount[];
+  readonly facts: readonly LeaseFacts[];
+  readonly lastId: string;
+  readonly seenMs: number;
+}
+
+/** What a lease's state says of its guest; null: the guest's own event follows. */
+const guestStateOf: Readonly<Record<LeaseState, GuestState | null>> = {
+  starting: "starting",
+  running: "running",
+  paused: "paused",
+  vacating: "vacating",
+  killing: "vacating",
+  released: null,
+  quarantined: null,
+};
+
+/** Everything in the books besides device time: who is there, what happened, what was decided. Inside the caller's transaction. */
+export function openRecords(db: DatabaseSync) {
+  const saveMeta = db.prepare("INSERT OR REPLACE INTO meta VALUES (?, ?)");
+  const saveDescription = db.prepare(
+    `INSERT INTO devices VALUES (:uuid, :pool, :host, :owner, '')
+     ON CONFLICT DO UPDATE SET pool = :pool, host = :host, owner = :owner`,
+  );
+  const saveDevice = db.prepare("UPDATE devices SET account = ? WHERE uuid = ?");
+  const saveLease = db.prepare("INSERT OR REPLACE INTO live_leases VALUES (?, ?, ?)");
+  const dropLease = db.prepare("DELETE FROM live_leases WHERE id = ?");
+  const count = db.prepare("INSERT INTO counts VALUES (?, ?, ?, ?, 1, 0)");
+  const wait = db.prepare("INSERT INTO waits (at_ms, stage, device, tenant, ms) VALUES (?, ?, ?, ?, ?)");
+  const decide = db.prepare(
+    `INSERT INTO decisions (at_ms, kind, device, guest, lease, reason_code, reason, forecast_hash)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const openGuest = db.prepare("INSERT OR REPLACE INTO guests VALUES (?, ?)");
+  const moveGuest = db.prepare("UPDATE guests SET state = ? WHERE id = ?");
+  const dropGuest = db.prepare("DELETE FROM guests WHERE id = ?");
+  const countEnded = db.prepare("INSERT INTO ended_guests VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1");
+  const gap = db.prepare("INSERT INTO gaps (from_ms, to_ms, text) VALUES (?, ?, ?)");
+
+  function record(event: LedgerEvent, facts: Facts, leases: ReadonlyMap<string, LeaseFacts>): void {
+    for (const { atMs, name, device, tenant } of facts.counts) count.run(atMs, name, device, tenant);
+    for (const { atMs, stage, device, tenant, ms } of facts.waits) wait.run(atMs, stage, device, tenant, ms);
+    switch (event.type) {
+      case "device": {
+        const { uuid, pool, host } = event.device;
+        saveDescription.run({ uuid, pool, host, owner: event.owner });
+        break;
+      }
+      case "lent":
+        moveGuest.run("starting", event.guestId);
+        break;
+      case "step": {
+        const state = guestStateOf[event.state];
+        const lease = leases.get(event.leaseId);
+        if (state !== null && lease !== undefined) moveGuest.run(state, lease.guestId);
+        break;
+      }
+      case "guest":
+        if (event.state === "succeeded" || event.state === "failed" || event.state === "cancelled") {
+          dropGuest.run(event.guestId);
+          countEnded.run(event.state);
+        } else openGuest.run(event.guestId, event.state);
+        break;
+      case "decision": {
+        const { atMs, kind, device, guestId, leaseId, reasonCode, reason, forecastHash } = event;
+        decide.run(atMs, kind, device, guestId, leaseId, reasonCode, reason, forecastHash);
+        break;
+      }
+      case "outage":
+        gap.run(event.sinceMs, event.atMs, outageText(event.sinceMs, event.atMs));
+        break;
+      case "owner":
+      case "unlent":
+      case "quarantine":
+      case "meeting":
+      case "recalled":
+      case "alive":
+        break;
+    }
+  }
+
+  return {
+    record,
+    gap: (fromMs: number, toMs: number, text: string) => void gap.run(fromMs, toMs, text),
+    saveMeta: (key: "last_id" | "seen_ms", value: string) => void saveMeta.run(key, value),
+    saveDevice: (device: DeviceAccount) => void saveDevice.run(JSON.stringify(device), device.uuid),
+    saveLease(id: string, account: LeaseAccount | undefined, facts: LeaseFacts | undefined): void {
+      if (account === undefined && facts === undefined) dropLease.run(id);
+      else saveLease.run(id, JSON.stringify(account ?? null), JSON.stringify(facts ?? null));
+    },
+    /** Keeps the newest rows of what would grow without end. */
+    prune(): void {
+      for (const [table, rowsMax] of [
+        ["decisions", kept.decisionsMax],
+        ["waits", kept.waitsMax],
+        ["gaps", kept.gapsMax],
+      ] as const)
+        db.exec(`DELETE FROM ${table} WHERE id <= (SELECT MAX(id) FROM ${table}) - ${rowsMax}`);
+    },
+    load: () => loadState(db),
+  };
+}
+
+export function loadState(db: DatabaseSync): SavedState {
+  const meta = new Map(
+    db
+      .prepare("SELECT key, value FROM meta")
+      .all()
+      .map((row) => [row["key"], row["value"]]),
+  );
+  const parsed = <T>(sql: string): T[] =>
+    db
+      .prepare(sql)
+      .all()
+      .map((row) => JSON.parse(String(row["json"])) as T);
+  return {
+    devices: parsed<DeviceAccount>("SELECT account AS json FROM devices"),
+    leases: parsed<LeaseAccount | null>("SELECT account AS json FROM live_leases").filter(
+      (lease) => lease !== null,
+    ),
+    facts: parsed<LeaseFacts | null>("SELECT facts AS json FROM live_leases").filter(
+      (facts) => facts !== null,
+    ),
+    lastId: String(meta.get("last_id") ?? "0-0"),
+    seenMs: Number(meta.get("seen_ms") ?? 0),
+  };
+}
+
+function outageText(sinceMs: number, atMs: number): string {
+  const [since, until] = [sinceMs, atMs].map((ms) => new Date(ms).toISOString());
+  if (since === until) return `One entry of the ledger at ${since} could not be read.`;
+  const seconds = Math.round((atMs - sinceMs) / 1_000);
+  return `Nobody watched from ${since} to ${until} (${seconds} s): devices without a lease count as unknown.`;
+}

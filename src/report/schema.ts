@@ -1,0 +1,124 @@
+import { existsSync, mkdirSync, renameSync } from "node:fs";
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { GleanerError } from "../errors/gleaner-error.ts";
+
+const hourMs = 3_600_000;
+
+/** How much the books keep, and how finely. */
+export const kept = {
+  /** Younger stretches and counts are kept to the ms, older ones are folded into whole hours (UTC). */
+  exactMs: 48 * hourMs,
+  foldMs: hourMs,
+  /** Newest rows. */
+  decisionsMax: 100_000,
+  waitsMax: 100_000,
+  gapsMax: 1_000,
+} as const;
+
+const version = 1;
+
+const tables = `
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- account: core/account.ts DeviceAccount, LeaseAccount; facts: lease-facts.ts. JSON, read whole at the start.
+CREATE TABLE devices (uuid TEXT PRIMARY KEY, pool TEXT NOT NULL, host TEXT NOT NULL, owner TEXT NOT NULL,
+  account TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE live_leases (id TEXT PRIMARY KEY, account TEXT, facts TEXT) STRICT, WITHOUT ROWID;
+
+-- Where device time went. None crosses a whole hour; units are device-µs. lease: of useful time, while it lives.
+CREATE TABLE segments (device TEXT NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, category TEXT NOT NULL,
+  reason TEXT NOT NULL, tenant TEXT NOT NULL, lease TEXT NOT NULL, units INTEGER NOT NULL, folded INTEGER NOT NULL) STRICT;
+CREATE INDEX segments_unfolded ON segments (to_ms) WHERE folded = 0;
+CREATE INDEX segments_by_lease ON segments (lease, device, from_ms) WHERE lease <> '';
+
+-- What happened how often, on which device, to whose guest.
+CREATE TABLE counts (at_ms INTEGER NOT NULL, name TEXT NOT NULL, device TEXT NOT NULL, tenant TEXT NOT NULL,
+  n INTEGER NOT NULL, folded INTEGER NOT NULL) STRICT;
+CREATE INDEX counts_unfolded ON counts (at_ms) WHERE folded = 0;
+
+CREATE TABLE waits (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, stage TEXT NOT NULL, device TEXT NOT NULL,
+  tenant TEXT NOT NULL, ms REAL NOT NULL) STRICT;
+
+CREATE TABLE decisions (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, device TEXT NOT NULL,
+  guest TEXT NOT NULL, lease TEXT NOT NULL, reason_code TEXT NOT NULL, reason TEXT NOT NULL,
+  forecast_hash TEXT NOT NULL) STRICT;
+CREATE INDEX decisions_by_device ON decisions (device, id);
+CREATE INDEX decisions_by_guest ON decisions (guest, id);
+
+-- Guests that have not ended by their state; of the ended ones how many.
+CREATE TABLE guests (id TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE ended_guests (state TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE gaps (id INTEGER PRIMARY KEY, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
+
+PRAGMA user_version = ${version};
+`;
+
+/**
+ * Opens the books for writing and makes them where there are none. A file that is no database, or a damaged one, is set
+ * aside under another name: `setAside` says which. Throws BOOKS_UNREADABLE where the file cannot be reached or is newer.
+ */
+export function openForWriting(path: string): {
+  readonly db: DatabaseSync;
+  readonly setAside: string | null;
+} {
+  try {
+    if (path !== ":memory:") mkdirSync(dirname(path), { recursive: true });
+    return { db: prepare(path), setAside: null };
+  } catch (thrown) {
+    if (!isDamage(thrown)) throw unreadable(path, thrown);
+    const setAside = moveAside(path);
+    return { db: prepare(path), setAside };
+  }
+}
+
+/** For a report beside a controller that may be writing. Throws BOOKS_UNREADABLE. */
+export function openForReading(path: string): DatabaseSync {
+  try {
+    const db = new DatabaseSync(path, { readOnly: true, timeout: 5_000 });
+    if (userVersion(db) === version) return db;
+    db.close();
+    throw new Error("not the books of this version of Gleaner");
+  } catch (thrown) {
+    throw unreadable(path, thrown);
+  }
+}
+
+function prepare(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: 5_000 });
+  try {
+    // FULL: the stream in Redis is trimmed as soon as the books have it, so a commit must outlive the power.
+    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    const found = userVersion(db);
+    if (found === 0) db.exec(`BEGIN; ${tables} COMMIT`);
+    else if (found !== version) throw new Error(`written by another version of Gleaner (format ${found})`);
+    return db;
+  } catch (thrown) {
+    db.close();
+    throw thrown;
+  }
+}
+
+function userVersion(db: DatabaseSync): number {
+  return Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);
+}
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB. */
+export function isDamage(thrown: unknown): boolean {
+  const code = thrown instanceof Error && "errcode" in thrown ? Number(thrown.errcode) & 0xff : 0;
+  return code === 11 || code === 26;
+}
+
+export function moveAside(path: string): string {
+  let number = 1;
+  while (existsSync(`${path}.damaged-${number}`)) number += 1;
+  for (const suffix of ["", "-wal", "-shm"])
+    if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.damaged-${number}${suffix}`);
+  return `${path}.damaged-${number}`;
+}
+
+export function unreadable(path: string, thrown: unknown): GleanerError {
+  const problem = thrown instanceof Error ? thrown.message : String(thrown);
+  return new GleanerError("BOOKS_UNREADABLE", { path, problem }, { cause: thrown });
+}
