@@ -48,7 +48,6 @@ const guestReasons = {
 /** About a guest as a whole. */
 const waitReasons = {
   no_such_device: "No device of the fleet has the shape that the guest asks for.",
-  no_devices: "No device is known.",
   no_device_fits: "No device that fits is free for the guest.",
   not_before: "The guest is not to be started yet.",
   backoff: "The guest was evicted or failed a moment ago and waits before its next attempt.",

@@ -1,0 +1,85 @@
+import type { WaitingGuest } from "./guest.ts";
+import type { PoolPolicy } from "./policy.ts";
+import type { ReasonCode } from "./reasons.ts";
+import type { CycleSettings } from "./snapshot.ts";
+import type { SurvivalCurve } from "./survival.ts";
+
+/** What a guest asks of an idle window, ms. */
+export interface TimeNeed {
+  readonly startMs: number;
+  /** The least that makes a loan worth while: start, one checkpoint, notice. */
+  readonly leastMs: number;
+  /** As far as the window is of use: start and the work that is left. */
+  readonly horizonMs: number;
+  readonly noticeMs: number;
+}
+
+/** How an idle window suits a need. */
+export interface Fit {
+  /** null: it may be lent. */
+  readonly obstacle: Extract<
+    ReasonCode,
+    "window_too_short" | "window_not_worth_it" | "owner_may_return"
+  > | null;
+  /** Expected useful device time less the start and the expected cost of a return. */
+  readonly valueMs: number;
+  readonly usefulMs: number;
+  readonly chanceFits: number;
+}
+
+export function timeNeed(guest: WaitingGuest, settings: CycleSettings): TimeNeed {
+  const { startMs, noticeMs, checkpointIntervalMs, durationHintMs } = guest.spec;
+  const remainingMs =
+    durationHintMs === null
+      ? settings.horizonMs
+      : Math.min(settings.horizonMs, roundUpHint(durationHintMs - guest.workedMs));
+  const checkpointMs = Math.min(checkpointIntervalMs ?? settings.checkpointIntervalMs, remainingMs);
+  return {
+    startMs,
+    leastMs: startMs + checkpointMs + noticeMs,
+    horizonMs: startMs + remainingMs,
+    noticeMs,
+  };
+}
+
+/** A hint is rough: rounded up to a quarter of an octave, so that guests of one kind share a need whatever they did so far. */
+function roundUpHint(remainingMs: number): number {
+  return remainingMs <= 1 ? 1 : Math.ceil(2 ** (Math.ceil(4 * Math.log2(remainingMs)) / 4));
+}
+
+/**
+ * Guest-to-window fit and optimal stopping. W is the time until the owner returns, S its survival, s the start, c the
+ * notice, H the horizon, Δ the tick:
+ *
+ *     useful = E[min(W, H)] − s                    value = useful − r·(1 − S(H))
+ *     fits:         S(s + checkpoint + c) ≥ fitChanceMin
+ *     worth it:     value > 0
+ *     not to wait:  E[min(W, Δ)] > l·(1 − S(Δ))    what the tick earns against what it risks
+ *
+ * Where a return evicts, it costs r = c + penalty and loses the start besides: l = s + c + penalty, the closed form
+ * h < Δ/(s + c + λ) of optimal stopping with a hazard h that falls with idle age. Where the pool's first rung is a pause,
+ * a return costs the guest little (r = l = the pause's penalty): it keeps its memory and its start.
+ */
+export function fitWindow(
+  curve: SurvivalCurve,
+  need: TimeNeed,
+  firstRung: PoolPolicy["firstRung"],
+  settings: CycleSettings,
+): Fit {
+  const chanceFits = curve.survivalAt(need.leastMs);
+  if (chanceFits < settings.fitChanceMin) return unfit("window_too_short", chanceFits);
+  const isPaused = firstRung === "pause";
+  const returnMs = isPaused ? settings.pausePenaltyMs : need.noticeMs + settings.evictionPenaltyMs;
+  const usefulMs = curve.expectedIdleMs(need.horizonMs) - need.startMs;
+  const valueMs = usefulMs - returnMs * (1 - curve.survivalAt(need.horizonMs));
+  if (!(valueMs > 0)) return unfit("window_not_worth_it", chanceFits);
+  const lossMs = isPaused ? returnMs : returnMs + need.startMs;
+  const returnsInTick = 1 - curve.survivalAt(settings.tickMs);
+  if (!(curve.expectedIdleMs(settings.tickMs) > lossMs * returnsInTick))
+    return unfit("owner_may_return", chanceFits);
+  return { obstacle: null, valueMs, usefulMs, chanceFits };
+}
+
+function unfit(obstacle: Exclude<Fit["obstacle"], null>, chanceFits: number): Fit {
+  return { obstacle, valueMs: Number.NEGATIVE_INFINITY, usefulMs: 0, chanceFits };
+}
