@@ -102,6 +102,7 @@ export const settingsSchema = z
         priorRuns: z.number().positive().default(forecast.priorRuns),
         evictionPenaltyMs: waitMs.default(forecast.evictionPenaltyMs),
         fitChanceMin: chance.default(forecast.fitChanceMin),
+        horizonMs: durationMs.default(forecast.horizonMs),
         resumeIdleMsMin: waitMs.default(forecast.resumeIdleMsMin),
         earlyReturnMs: waitMs.default(forecast.earlyReturnMs),
         breakerFactor: z.number().min(1).default(forecast.breakerFactor),

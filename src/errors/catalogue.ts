@@ -214,6 +214,11 @@ export const catalogue = {
     message: "{address} answered {method} with {status}: {problem}",
     remedy: "Check that the address is that of a Gleaner of the same version.",
   },
+  CHILD_FAILED: {
+    status: "INTERNAL",
+    message: "The {name} did not start: {problem}",
+    remedy: "Its log says more: {logPath}",
+  },
   BOOKS_UNREADABLE: {
     status: "FAILED_PRECONDITION",
     message: "The books at {path} cannot be read: {problem}",

@@ -1,0 +1,250 @@
+import { compareTokens, isLive, type FencingToken } from "../core/lease.ts";
+import type { AgentDesk } from "../api/ports.ts";
+import { commandOutcomes, leaseStepFromProto, tokenFromProto, type LeaseStep } from "../api/convert/lease.ts";
+import { deviceFromProto, sampleFromProto } from "../api/convert/sample.ts";
+import { agentPolicyToProto } from "../api/convert/policy.ts";
+import type { Settings } from "../config/settings.ts";
+import { GleanerError } from "../errors/gleaner-error.ts";
+import type {
+  CommandResult,
+  ConnectRequest,
+  ConnectResponse,
+  Hello,
+  RecallReport,
+  RenewTerms,
+  Samples,
+} from "../gen/gleaner/v1/agents.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/log.ts";
+import type { Metrics } from "../runtime/metrics.ts";
+import type { Sample } from "../core/device.ts";
+import { AgentSession } from "./agent-session.ts";
+import { lostStep } from "./lost-step.ts";
+import type { Fleet } from "./fleet.ts";
+import type { LeaseSteps } from "./lease-steps.ts";
+import type { LogReads } from "./log-reads.ts";
+import type { OwnerSignals } from "./owner-signals.ts";
+import type { OwnerWatch } from "./owner-watch.ts";
+import type { Quarantines } from "./quarantine.ts";
+import type { Reign } from "./reign.ts";
+
+interface AgentsParts {
+  readonly fleet: Fleet;
+  readonly steps: LeaseSteps;
+  readonly owners: OwnerWatch;
+  readonly signals: OwnerSignals;
+  readonly quarantines: Quarantines;
+  readonly logs: LogReads;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly reign: Reign;
+  readonly wake: () => void;
+}
+
+/** Takes agents in: their devices, samples, steps and renewals. One stream an agent; a newer one replaces the older. */
+export class Agents implements AgentDesk {
+  readonly #parts: AgentsParts;
+
+  constructor(parts: AgentsParts) {
+    this.#parts = parts;
+  }
+
+  async *connect(incoming: AsyncIterable<ConnectRequest>, signal: AbortSignal): AsyncIterable<ConnectResponse> {
+    const messages = incoming[Symbol.asyncIterator]();
+    const first = await messages.next();
+    if (first.done === true) return;
+    if (first.value.body?.$case !== "hello")
+      throw new GleanerError("AGENT_REFUSED", { agentId: "(unknown)", problem: "the first message must be Hello" });
+    const session = await this.#welcome(first.value.body.value);
+    const { fleet, log } = this.#parts;
+    const reading = this.#read(session, messages).catch((thrown: unknown) => {
+      log.warn({ err: thrown, agent: session.agentId }, "the agent's stream failed");
+    });
+    const leave = () => session.outgoing.close();
+    signal.addEventListener("abort", leave, { once: true });
+    void reading.then(leave);
+    try {
+      yield* session.outgoing;
+    } finally {
+      signal.removeEventListener("abort", leave);
+      if (fleet.agents.get(session.host) === session) {
+        fleet.agents.delete(session.host);
+        this.#parts.metrics.agentsConnected.set(fleet.agents.size);
+        log.warn({ agent: session.agentId, host: session.host }, "agent left: its devices are unknown, nothing new is lent there");
+      }
+      this.#parts.logs.endAll(session);
+    }
+  }
+
+  async #read(session: AgentSession, messages: AsyncIterator<ConnectRequest>): Promise<void> {
+    for (;;) {
+      const { done, value } = await messages.next();
+      if (done === true) return;
+      const body = value.body;
+      switch (body?.$case) {
+        case "samples":
+          this.#samples(session, body.value);
+          break;
+        case "leaseReport":
+          this.#report(session, leaseStepFromProto(body.value, this.#parts.clock.monotonicMs()));
+          break;
+        case "commandResult":
+          this.#commandResult(session, body.value);
+          break;
+        case "renewTerms":
+          this.#renew(session, body.value);
+          break;
+        case "logChunk":
+          this.#parts.logs.take(session, body.value);
+          break;
+        case "recallReport":
+          this.#recallReport(session, body.value);
+          break;
+        case "hello":
+        case undefined:
+          this.#parts.log.warn({ agent: session.agentId }, "the agent sent a message that has no place here; ignored");
+      }
+    }
+  }
+
+  async #welcome(hello: Hello): Promise<AgentSession> {
+    const { fleet, log, reign, settings, metrics, clock } = this.#parts;
+    const refuse = (problem: string) => new GleanerError("AGENT_REFUSED", { agentId: hello.agentId, problem });
+    if (hello.host === "" || hello.agentId === "") throw refuse("host and agent_id must be given");
+    if (hello.zone !== settings.zone) throw refuse(`it belongs to zone ${hello.zone}, this is zone ${settings.zone}`);
+    for (const { uuid } of hello.devices) {
+      const known = fleet.devices.get(uuid);
+      if (known !== undefined && known.info.host !== hello.host && fleet.agents.has(known.info.host))
+        throw refuse(`device ${uuid} is served by host ${known.info.host}`);
+    }
+    await this.#raiseGenerationAbove(hello);
+
+    const session = new AgentSession({ host: hello.host, agentId: hello.agentId, epoch: reign.epoch });
+    const older = fleet.agents.get(hello.host);
+    fleet.agents.set(hello.host, session);
+    older?.outgoing.close();
+    metrics.agentsConnected.set(fleet.agents.size);
+    for (const description of hello.devices) this.#parts.owners.addDevice(deviceFromProto(description, hello.host));
+
+    for (const { uuid } of hello.devices) this.#parts.quarantines.adopt(uuid);
+
+    const pools = [...new Set(hello.devices.map(({ pool }) => pool))];
+    session.send({
+      $case: "welcome",
+      value: {
+        epoch: reign.epoch,
+        generation: reign.generation,
+        termMs: settings.terms.termMs,
+        renewIntervalMs: settings.terms.renewIntervalMs,
+        sampleIntervalMs: settings.telemetry.sampleIntervalMs,
+        pools: pools.map((pool) => agentPolicyToProto(this.#parts.signals.policyOf(pool))),
+      },
+    });
+    const nowMs = clock.monotonicMs();
+    this.#reconcile(session, hello.leases.map((report) => leaseStepFromProto(report, nowMs)));
+    log.info(
+      { agent: hello.agentId, host: hello.host, devices: hello.devices.length, leases: hello.leases.length },
+      `agent of ${hello.host} connected: ${hello.devices.length} devices`,
+    );
+    this.#parts.wake();
+    return session;
+  }
+
+  async #raiseGenerationAbove(hello: Hello): Promise<void> {
+    const { reign, log } = this.#parts;
+    const largest = hello.tokens
+      .map(({ token }) => tokenFromProto(token))
+      .reduce<FencingToken>((max, token) => (compareTokens(token, max) > 0 ? token : max), { generation: 0, number: 0 });
+    if (largest.generation <= reign.generation) return;
+    const generation = await reign.raiseGeneration(largest.generation);
+    log.error({ agent: hello.agentId, generation }, "Redis is older than this agent's tokens: a new generation begins");
+  }
+
+  /**
+   * Brings the books and the host together. What runs and is in the books is adopted; what runs and is not, is killed; what
+   * is in the books and does not run, is lost and its guest put back.
+   */
+  #reconcile(session: AgentSession, reports: readonly LeaseStep[]): void {
+    const { fleet, steps, log, clock } = this.#parts;
+    const reported = new Set<string>();
+    for (const report of reports) {
+      reported.add(report.leaseId);
+      const live = fleet.leases.get(report.leaseId);
+      const known = live !== undefined && compareTokens(live.lease.token, report.token) === 0;
+      if (known || !isLive(report.state)) {
+        this.#report(session, report);
+        continue;
+      }
+      log.warn({ lease: report.leaseId, host: session.host }, "a guest runs that is not in the books: killed");
+      const lease = { id: report.leaseId, token: report.token };
+      session.command("kill", lease, { demand: undefined, reason: "not in the books" });
+    }
+    for (const { lease } of fleet.leasesOnHost(session.host)) {
+      if (reported.has(lease.id)) continue;
+      if (isLive(lease.state))
+        log.warn({ lease: lease.id, host: session.host }, "a lease of the books does not run on its host: its guest is put back");
+      steps.take(lostStep(lease, clock.monotonicMs(), "its agent does not know it"));
+    }
+  }
+
+  #report(session: AgentSession, report: LeaseStep): void {
+    const acknowledge = () =>
+      session.send({ $case: "leaseReportAck", value: { leaseId: report.leaseId, step: report.step } });
+    this.#parts.steps.take(report, acknowledge);
+    if (!isLive(report.state)) this.#parts.wake();
+  }
+
+  #samples(session: AgentSession, { samples }: Samples): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    for (const message of samples) {
+      const device = this.#parts.fleet.devices.get(message.device);
+      if (device === undefined || device.info.host !== session.host) continue;
+      let sample: Sample;
+      try {
+        sample = sampleFromProto(message, nowMs);
+      } catch (thrown) {
+        this.#parts.log.warn({ err: thrown, agent: session.agentId, device: message.device }, "a sample was left out");
+        continue;
+      }
+      this.#parts.owners.take(device, sample, nowMs);
+    }
+  }
+
+  #commandResult(session: AgentSession, result: CommandResult): void {
+    const leaseId = session.takeStart(result.commandId);
+    const outcome = commandOutcomes.fromWire(result.outcome, "command_result.outcome");
+    if (outcome === "done") return;
+    const { fleet, log, steps, clock } = this.#parts;
+    log.info({ agent: session.agentId, lease: leaseId, outcome, detail: result.detail }, `a command was not carried out: ${outcome}`);
+    const live = leaseId === undefined ? undefined : fleet.leases.get(leaseId);
+    if (live === undefined || live.lease.step > 0) return;
+    // Nothing ran: a failed start is the guest's failure, anything else counts against nobody.
+    const end = { exitCode: null, exitSignal: "", checkpointAgeMs: null, workedMs: 0, vacateMs: null };
+    const step = lostStep(live.lease, clock.monotonicMs(), `start refused: ${outcome} ${result.detail}`.trim());
+    steps.take(step, undefined, { ...end, outcome: outcome === "failed" ? "failed" : "checkpointed", usefulMs: 0, lostMs: 0 });
+    this.#parts.wake();
+  }
+
+  #renew(session: AgentSession, { sequence, leases }: RenewTerms): void {
+    const { fleet, clock } = this.#parts;
+    const renewed: string[] = [];
+    for (const { leaseId, checkpointAgeMs, workedMs } of leases) {
+      const live = fleet.leases.get(leaseId);
+      if (live === undefined) continue;
+      live.checkpointAgeMs = checkpointAgeMs ?? null;
+      live.workedMs = workedMs;
+      live.renewedAtMs = clock.wallMs();
+      renewed.push(leaseId);
+    }
+    session.send({ $case: "termsRenewed", value: { sequence, leaseIds: renewed } });
+  }
+
+  /** A recall that the agent took by itself: into the books, once for each device and stage. */
+  #recallReport(session: AgentSession, report: RecallReport): void {
+    this.#parts.owners.recalledByAgent(report);
+    const { recallId, device, stage } = report;
+    session.send({ $case: "recallReportAck", value: { recallId, device, stage } });
+  }
+}

@@ -1,0 +1,242 @@
+import { join } from "node:path";
+import { mkdirSync } from "node:fs";
+import { Breaker } from "../core/breaker.ts";
+import { MeetingsMeter } from "../core/meetings-meter.ts";
+import { Forecaster } from "../core/survival.ts";
+import { startApiServer } from "../api/server.ts";
+import type { Settings } from "../config/settings.ts";
+import { openGuestQueue } from "../queue/guest-queue.ts";
+import { openBooks } from "../report/books.ts";
+import { startDrain } from "../report/drain.ts";
+import { systemClock, type Clock } from "../runtime/clock.ts";
+import { startHttp } from "../runtime/http.ts";
+import type { Logger } from "../runtime/log.ts";
+import { createMetrics } from "../runtime/metrics.ts";
+import { connectRedis } from "../store/connection.ts";
+import { LeaseStore } from "../store/lease-store.ts";
+import { LedgerStream } from "../store/ledger-stream.ts";
+import { OwnerStore } from "../store/owner-store.ts";
+import { TenantUsage } from "../store/tenant-usage.ts";
+import { Agents } from "./agents.ts";
+import { Cycle } from "./cycle.ts";
+import { createDecider } from "./decide.ts";
+import { Fleet } from "./fleet.ts";
+import { GuestChanges } from "./guest-book.ts";
+import { Guests } from "./guest-desk.ts";
+import { Journal } from "./journal.ts";
+import { LeaseSteps } from "./lease-steps.ts";
+import { LiveGuests } from "./live-guests.ts";
+import { LogReads } from "./log-reads.ts";
+import { Owners } from "./owner-desk.ts";
+import { OwnerSignals } from "./owner-signals.ts";
+import { OwnerWatch } from "./owner-watch.ts";
+import { Quarantines } from "./quarantine.ts";
+import { Recalls } from "./recalls.ts";
+import { expireLeases, recover } from "./recovery.ts";
+import { Reign } from "./reign.ts";
+import { Reports } from "./report-desk.ts";
+import { Snapshots } from "./snapshots.ts";
+import { TenantUses } from "./tenant-uses.ts";
+
+export interface ControllerOptions {
+  readonly settings: Settings;
+  /** Where the books are kept. */
+  readonly dataDir: string;
+  readonly redisUrl: string;
+  readonly logger: Logger;
+  readonly version: string;
+  readonly clock?: Clock;
+}
+
+export interface RunningController {
+  readonly apiAddress: string;
+  readonly httpAddress: string;
+  stop(): Promise<void>;
+  /** What it holds in memory, for a person who looks for a fault. */
+  debugDump(): unknown;
+}
+
+/** Devices above which decisions are made in a worker thread. */
+const workerAboveDevices = 5_000;
+
+/** Wires one controller: reads the books, then opens its ports, then decides. */
+export async function startController(options: ControllerOptions): Promise<RunningController> {
+  const { settings, logger: log, dataDir } = options;
+  const clock = options.clock ?? systemClock;
+  const metrics = createMetrics({ version: options.version });
+  mkdirSync(dataDir, { recursive: true });
+
+  const redis = await connectRedis(options.redisUrl, { name: "controller", logger: log });
+  const store = new LeaseStore(redis, settings.zone, { ...settings.ledger, ...settings.queue });
+  const stream = new LedgerStream(redis, settings.zone, settings.ledger, log);
+  const books = openBooks(join(dataDir, "ledger.sqlite"));
+  const drain = startDrain({ stream, books, intervalMs: settings.ledger.drainIntervalMs, clock, log });
+  await drain.flush();
+  const journal = new Journal(stream, clock, log);
+  const queue = await openGuestQueue({ redisUrl: options.redisUrl, zone: settings.zone, settings, clock, logger: log });
+
+  const { epoch, generation } = await store.takeLead(clock.wallMs());
+  const reign = new Reign(store, epoch, generation);
+
+  const fleet = new Fleet();
+  const signals = new OwnerSignals(new OwnerStore(redis, settings.zone, log), clock, settings);
+  await signals.load();
+  const tenants = new TenantUses({
+    fleet,
+    usage: await TenantUsage.load(redis, settings.zone, settings.fairShare.halfLifeMs, log),
+    clock,
+    settings: settings.fairShare,
+  });
+  const forecaster = new Forecaster({ ...settings.forecast, staleMs: settings.telemetry.staleMs });
+  const breaker = new Breaker(settings.forecast);
+  const meetings = new MeetingsMeter();
+  const changes = new GuestChanges(clock, settings.api);
+  const guests = new LiveGuests(fleet, changes, settings.guest);
+  const steps = new LeaseSteps({ fleet, store, queue, guests, clock, log, metrics });
+  const quarantines = new Quarantines({ fleet, store, clock, log, settings: settings.blackHole });
+  const owners = new OwnerWatch({
+    fleet,
+    signals,
+    journal,
+    forecaster,
+    breaker,
+    meetings,
+    settings,
+    clock,
+    metrics,
+  });
+  const recalls = new Recalls({ fleet, signals, journal, clock, log, metrics, settings: settings.recall });
+  steps.onStep((_, before, step) => {
+    recalls.stepped(before, step);
+    owners.stepped(before, step);
+    quarantines.stepped(before, step);
+  });
+
+  await recover({ fleet, store, queue, guests, log });
+  await quarantines.load();
+  const aliveAtMs = books.seenToMs();
+  if (aliveAtMs !== null) journal.write({ type: "outage", atMs: clock.wallMs(), sinceMs: aliveAtMs });
+  journal.write({ type: "alive", atMs: clock.wallMs() });
+
+  const snapshots = new Snapshots({ fleet, signals, owners, forecaster, breaker, meetings, tenants, settings, clock });
+  const decider = createDecider({
+    workerAboveDevices,
+    settings: {
+      fitChanceMin: settings.forecast.fitChanceMin,
+      evictionPenaltyMs: settings.forecast.evictionPenaltyMs,
+      pausePenaltyMs: settings.forecast.resumeIdleMsMin,
+      checkpointIntervalMs: settings.guest.checkpointIntervalMs,
+      horizonMs: settings.forecast.horizonMs,
+      tickMs: settings.telemetry.sampleIntervalMs,
+    },
+  });
+  const cycle = new Cycle({
+    fleet,
+    queue,
+    store,
+    stream,
+    signals,
+    snapshots,
+    decider,
+    forecaster,
+    steps,
+    guests,
+    tenants,
+    journal,
+    reign,
+    settings,
+    clock,
+    log,
+    metrics,
+  });
+  const wake = () => cycle.wake();
+  const logs = new LogReads();
+  const agents = new Agents({ fleet, steps, owners, signals, quarantines, logs, settings, clock, log, metrics, reign, wake });
+
+  const stopping = new AbortController();
+  let ready = false;
+  const api = await startApiServer({
+    listen: settings.listen.apiAddress,
+    desks: {
+      guests: new Guests({ fleet, queue, store, changes, logs, tenants, cycle, clock, log }),
+      owners: new Owners({ fleet, recalls, signals, settings, clock, log, wake }),
+      reports: new Reports({ fleet, queue, books, drain, journal, steps, forecaster, reign, clock }),
+      agents,
+    },
+    settings,
+    logger: log,
+    isServing: () => ready,
+  });
+  const http = await startHttp({
+    address: settings.listen.httpAddress,
+    registry: metrics.registry,
+    notReady: () => (ready ? null : "reading the books"),
+    log,
+  });
+
+  const every = (ms: number, task: () => Promise<unknown> | unknown, what: string) => repeat(ms, task, what, clock, log, stopping.signal);
+  const running = [
+    cycle.run(stopping.signal),
+    every(settings.ledger.aliveIntervalMs, () => journal.write({ type: "alive", atMs: clock.wallMs() }), "alive"),
+    every(settings.queue.lockRenewMs, () => queue.renewLocks(), "renewing the queue's locks"),
+    every(settings.terms.renewIntervalMs, () => store.renew([...fleet.leases.keys()], clock.wallMs()), "renewing leases in the books"),
+    every(settings.terms.renewIntervalMs, () => tenants.save(), "saving tenants' use"),
+    every(1_000, () => {
+      quarantines.expire();
+      expireLeases({ fleet, steps, settings, clock, log, spec: (id) => guests.specOf(id) });
+      metrics.queueWaiting.set(queue.waitingTotal());
+    }, "looking after leases"),
+  ];
+  ready = true;
+  log.info({ api: api.address, http: http.address, epoch, zone: settings.zone }, `controller serves on ${api.address}`);
+
+  return {
+    apiAddress: api.address,
+    httpAddress: http.address,
+    async stop() {
+      ready = false;
+      stopping.abort();
+      await Promise.all(running);
+      recalls.close();
+      await api.close(2_000);
+      await steps.close();
+      await tenants.save();
+      await journal.close();
+      await drain.close();
+      await decider.close();
+      await queue.close();
+      await http.close();
+      books.close();
+      redis.disconnect();
+    },
+    debugDump: () => ({
+      epoch: reign.epoch,
+      generation: reign.generation,
+      agents: [...fleet.agents.keys()],
+      devices: fleet.devices.size,
+      leases: [...fleet.leases.values()].map(({ lease }) => lease),
+      holds: signals.holds(),
+      waiting: queue.waitingTotal(),
+    }),
+  };
+}
+
+/** Repeats a duty until the signal aborts; a failure is logged and the next turn tries again. */
+async function repeat(
+  ms: number,
+  task: () => Promise<unknown> | unknown,
+  what: string,
+  clock: Clock,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(ms, signal);
+    if (signal.aborted) return;
+    try {
+      await task();
+    } catch (thrown) {
+      log.warn({ err: thrown }, `${what} failed; trying again in ${ms} ms`);
+    }
+  }
+}

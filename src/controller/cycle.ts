@@ -1,0 +1,243 @@
+import { checkpointIntervalMs } from "../core/checkpoint-interval.ts";
+import { unlentReason, type CycleDecisions, type Lend } from "../core/cycle.ts";
+import type { WaitingGuest } from "../core/guest.ts";
+import type { Lease } from "../core/lease.ts";
+import type { Snapshot } from "../core/snapshot.ts";
+import type { Forecaster } from "../core/survival.ts";
+import { specToProto } from "../api/convert/guest.ts";
+import { grantToProto } from "../api/convert/lease.ts";
+import type { Settings } from "../config/settings.ts";
+import type { GuestQueue } from "../queue/guest-queue.ts";
+import type { LeaseStore } from "../store/lease-store.ts";
+import type { LedgerStream } from "../store/ledger-stream.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/log.ts";
+import type { Metrics } from "../runtime/metrics.ts";
+import { lostStep } from "./lost-step.ts";
+import type { Decider } from "./decide.ts";
+import type { Fleet } from "./fleet.ts";
+import type { Journal } from "./journal.ts";
+import type { LeaseSteps } from "./lease-steps.ts";
+import type { LiveGuests } from "./live-guests.ts";
+import type { OwnerSignals } from "./owner-signals.ts";
+import type { Reign } from "./reign.ts";
+import type { Snapshots } from "./snapshots.ts";
+import type { TenantUses } from "./tenant-uses.ts";
+
+/** What the last cycle knew and decided, for those who ask why. */
+export interface LastCycle {
+  readonly snapshot: Snapshot;
+  readonly decisions: CycleDecisions;
+}
+
+interface CycleParts {
+  readonly fleet: Fleet;
+  readonly queue: GuestQueue;
+  readonly store: LeaseStore;
+  readonly stream: LedgerStream;
+  readonly signals: OwnerSignals;
+  readonly snapshots: Snapshots;
+  readonly decider: Decider;
+  readonly forecaster: Forecaster;
+  readonly steps: LeaseSteps;
+  readonly guests: LiveGuests;
+  readonly tenants: TenantUses;
+  readonly journal: Journal;
+  readonly reign: Reign;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Lends idle devices to waiting guests, over and over. Recalls never wait for it. */
+export class Cycle {
+  readonly #parts: CycleParts;
+  #last: LastCycle | null = null;
+  #wanted = Promise.withResolvers<void>();
+
+  constructor(parts: CycleParts) {
+    this.#parts = parts;
+  }
+
+  get last(): LastCycle | null {
+    return this.#last;
+  }
+
+  /** Something changed that may allow a lend: the next cycle runs soon. */
+  wake(): void {
+    this.#wanted.resolve();
+  }
+
+  /** Runs until the signal aborts. A failed cycle is logged and the next one tries again. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, settings, log } = this.#parts;
+    while (!signal.aborted) {
+      const begunMs = clock.monotonicMs();
+      try {
+        await this.#once();
+      } catch (thrown) {
+        log.error({ err: thrown }, "a decision cycle failed; nothing was lent by it");
+        await clock.sleep(settings.cycle.intervalMs, signal);
+      }
+      await clock.sleep(Math.max(0, settings.cycle.intervalMsMin - (clock.monotonicMs() - begunMs)), signal);
+      const resting = new AbortController();
+      await Promise.race([this.#wanted.promise, clock.sleep(settings.cycle.intervalMs, AbortSignal.any([signal, resting.signal]))]);
+      resting.abort();
+      this.#wanted = Promise.withResolvers();
+    }
+  }
+
+  async #once(): Promise<void> {
+    const { queue, snapshots, decider, metrics, tenants, clock } = this.#parts;
+    // 1 heads
+    await queue.refill();
+    // 2 snapshot
+    tenants.count();
+    const begunMs = clock.monotonicMs();
+    const snapshot = snapshots.take(queue.heads());
+    // 3 decide
+    const decisions = await decider.decide(snapshot);
+    metrics.cycleSeconds.observe((clock.monotonicMs() - begunMs) / 1_000);
+    this.#last = { snapshot, decisions };
+    this.#writeUnlent(this.#last);
+    this.#resume();
+    // 4 validate, 5 apply; 6 what was not lent simply stays at the heads, with its reason in `last`
+    const heads = new Map(snapshot.guests.map((guest) => [guest.id, guest]));
+    await this.#lend(decisions.lends, heads);
+  }
+
+  async #lend(lends: readonly Lend[], heads: ReadonlyMap<string, WaitingGuest>): Promise<void> {
+    if (lends.length === 0) return;
+    const { store, stream, clock, metrics, reign, fleet, queue, log } = this.#parts;
+    if (stream.isFull) return log.error("the ledger's stream is full: nothing is lent until the books have caught up");
+    const waiting = new Set(queue.heads().map(({ id }) => id));
+    const valid = lends.filter((lend) => waiting.has(lend.guestId) && this.#mayLend(lend));
+    if (valid.length < lends.length) metrics.lendRefused.inc({ reason: "changed_meanwhile" }, lends.length - valid.length);
+    const results = await store.lend(
+      valid.map((lend) => {
+        const spec = heads.get(lend.guestId)!.spec;
+        return {
+          epoch: reign.epoch,
+          guestId: lend.guestId,
+          tenant: spec.tenant,
+          host: lend.host,
+          grants: lend.grants,
+          memoryLendableMib: lend.grants.map(({ device }) => this.#memoryLendableMib(device)),
+          trustGroup: spec.trustGroup,
+          reasonCode: lend.reasonCode,
+          reason: lend.reason,
+          forecastHash: lend.forecastHash,
+        };
+      }),
+      clock.wallMs(),
+    );
+    const admitted: { lease: Lease; guest: WaitingGuest }[] = [];
+    results.forEach((result, index) => {
+      const lend = valid[index]!;
+      if ("refused" in result) {
+        metrics.lendRefused.inc({ reason: result.refused });
+        log.warn({ guest: lend.guestId, why: result.refused }, `the books refused a lend: ${result.refused}`);
+        return;
+      }
+      queue.admit(lend.guestId);
+      metrics.lends.inc();
+      log.info(
+        { guest: lend.guestId, lease: result.lent.id, devices: lend.grants.map(({ device }) => device), reason: lend.reason },
+        `lent to ${result.lent.tenant}: ${lend.reasonCode}`,
+      );
+      admitted.push({ lease: result.lent, guest: heads.get(lend.guestId)! });
+    });
+    if (admitted.length === 0) return;
+    const queued = await Promise.all(admitted.map(({ guest }) => queue.get(guest.id)));
+    const records = await store.guestRecords(admitted.map(({ guest }) => guest.id));
+    admitted.forEach(({ lease, guest }, index) => {
+      fleet.addLease(lease, clock.wallMs());
+      const known = queued[index];
+      if (known !== null && known !== undefined) this.#parts.guests.started(known, records.get(guest.id), lease.id);
+      this.#start(lease, guest);
+    });
+  }
+
+  #memoryLendableMib(uuid: string): number | null {
+    const device = this.#parts.fleet.devices.get(uuid);
+    const total = device?.info.memoryTotalMib ?? null;
+    if (device === undefined || total === null) return null;
+    return Math.max(0, total - this.#parts.signals.policyOf(device.info.pool).reserveMemoryMib);
+  }
+
+  #start(lease: Lease, guest: WaitingGuest): void {
+    const { fleet, steps, clock, settings } = this.#parts;
+    const session = fleet.agents.get(lease.host);
+    const stillFree = lease.grants.every(({ device: uuid }) => {
+      const device = fleet.devices.get(uuid);
+      return device !== undefined && device.recalls.size === 0 && clock.monotonicMs() >= device.restUntilMs;
+    });
+    if (session === undefined || !stillFree) {
+      const why = session === undefined ? "its agent left" : "the owner recalled the device";
+      const nothing = { exitCode: null, exitSignal: "", checkpointAgeMs: null, workedMs: 0, vacateMs: null };
+      const step = lostStep(lease, clock.monotonicMs(), `not started: ${why}`);
+      return steps.take(step, undefined, { ...nothing, outcome: "checkpointed", usefulMs: 0, lostMs: 0 });
+    }
+    const { spec } = guest;
+    const device = fleet.devices.get(lease.grants[0]?.device ?? "");
+    const idleMs = device?.tracker.ageMs(clock.monotonicMs()) ?? 0;
+    const curve = device === undefined ? null : this.#parts.forecaster.curve(device.info.pool, idleMs);
+    session.command("start", lease, {
+      guestId: guest.id,
+      attempt: lease.attempt,
+      spec: specToProto(spec),
+      grants: lease.grants.map((grant) => grantToProto(grant)),
+      checkpointIntervalMs:
+        spec.checkpointIntervalMs ??
+        checkpointIntervalMs(curve, settings.forecast.horizonMs, settings.guest.checkpointIntervalMs),
+      noticeMs: spec.noticeMs,
+    });
+  }
+
+  /** The live state may have moved since the snapshot; a stale decision is dropped, not failed. */
+  #mayLend(lend: Lend): boolean {
+    const { fleet, clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    return lend.grants.every(({ device: uuid }) => {
+      const device = fleet.devices.get(uuid);
+      if (device === undefined || device.recalls.size > 0 || nowMs < device.restUntilMs) return false;
+      if (device.quarantine !== null || fleet.agentOf(device) === undefined) return false;
+      return device.tracker.at(nowMs).state === "idle";
+    });
+  }
+
+  /** Paused guests go on where the owner has been away for long enough. */
+  #resume(): void {
+    const { fleet, signals, clock, settings, log } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    for (const live of fleet.leases.values()) {
+      const { lease } = live;
+      if (lease.state !== "paused" || (live.resumeSentAtMs !== null && nowMs - live.resumeSentAtMs < 2_000)) continue;
+      const free = lease.grants.every(({ device: uuid }) => {
+        const device = fleet.devices.get(uuid);
+        if (device === undefined || device.recalls.size > 0) return false;
+        if (signals.isHinted(device.info)) return false;
+        return device.tracker.ageMs(nowMs) >= settings.forecast.resumeIdleMsMin;
+      });
+      const session = fleet.agents.get(lease.host);
+      if (!free || session === undefined) continue;
+      live.resumeSentAtMs = nowMs;
+      session.command("resume", lease, {});
+      log.info({ lease: lease.id }, "resumed: the owner has left again");
+    }
+  }
+
+  /** Why each idle device is not lent goes into the books when it changes. */
+  #writeUnlent({ snapshot, decisions }: LastCycle): void {
+    const { fleet, journal, clock } = this.#parts;
+    const atMs = clock.wallMs();
+    snapshot.devices.forEach(({ info: { uuid } }, place) => {
+      const reason = unlentReason(decisions, place);
+      const device = fleet.devices.get(uuid);
+      if (reason === null || device === undefined || device.writtenUnlentReason === reason) return;
+      device.writtenUnlentReason = reason;
+      journal.write({ type: "unlent", atMs, device: uuid, reason });
+    });
+  }
+}

@@ -1,0 +1,116 @@
+import type { DeviceInfo, DeviceUuid, OwnerState } from "../core/device.ts";
+import { OwnerTracker } from "../core/idleness.ts";
+import { isLive, type Lease } from "../core/lease.ts";
+import type { AgentSession } from "./agent-session.ts";
+
+/** A device as the controller sees it now. */
+export interface Device {
+  info: DeviceInfo;
+  readonly tracker: OwnerTracker;
+  readonly leases: Map<string, LiveLease>;
+  /** null: usable. */
+  quarantine: string | null;
+  /** Monotonic; a recalled device rests until then. */
+  restUntilMs: number;
+  /** Recalls that stand on this device; none may be lent while one does. */
+  readonly recalls: Set<string>;
+  ownerMemoryMib: number | null;
+  /** What the books were told last: the owner's state, and why the device is not lent. */
+  writtenOwnerState: OwnerState;
+  writtenUnlentReason: string;
+}
+
+/** A lease with what only this process needs to know of it. */
+export interface LiveLease {
+  lease: Lease;
+  /** Since the newest checkpoint, as the agent measured it last; null: no checkpoint yet. */
+  checkpointAgeMs: number | null;
+  workedMs: number;
+  /** Monotonic; a resume was sent and not yet answered. */
+  resumeSentAtMs: number | null;
+  /** Wall clock; what the agent was last known to honour. */
+  renewedAtMs: number;
+  cancelled: boolean;
+}
+
+/** The live view of devices, leases and agents. Only this process's memory: the books are in Redis. */
+export class Fleet {
+  readonly devices = new Map<DeviceUuid, Device>();
+  readonly leases = new Map<string, LiveLease>();
+  /** Leases that ended without a proven hand-back: their devices stay quarantined until the agent proves it (I10). */
+  readonly unproven = new Map<string, LiveLease>();
+  /** By host. */
+  readonly agents = new Map<string, AgentSession>();
+  readonly #poolSizes = new Map<string, number>();
+
+  addDevice(info: DeviceInfo): { device: Device; isNew: boolean } {
+    const known = this.devices.get(info.uuid);
+    if (known !== undefined) {
+      if (known.info.pool !== info.pool) {
+        this.#poolSizes.set(known.info.pool, this.devicesIn(known.info.pool) - 1);
+        this.#poolSizes.set(info.pool, this.devicesIn(info.pool) + 1);
+      }
+      known.info = info;
+      return { device: known, isNew: false };
+    }
+    const device: Device = {
+      info,
+      tracker: new OwnerTracker(),
+      leases: new Map(),
+      quarantine: null,
+      restUntilMs: 0,
+      recalls: new Set(),
+      ownerMemoryMib: null,
+      writtenOwnerState: "unknown",
+      writtenUnlentReason: "",
+    };
+    this.devices.set(info.uuid, device);
+    this.#poolSizes.set(info.pool, this.devicesIn(info.pool) + 1);
+    for (const live of this.leases.values())
+      if (live.lease.grants.some((grant) => grant.device === info.uuid)) device.leases.set(live.lease.id, live);
+    return { device, isNew: true };
+  }
+
+  addLease(lease: Lease, renewedAtMs: number): LiveLease {
+    const live: LiveLease = {
+      lease,
+      checkpointAgeMs: null,
+      workedMs: 0,
+      resumeSentAtMs: null,
+      renewedAtMs,
+      cancelled: false,
+    };
+    if (!isLive(lease.state)) {
+      this.unproven.set(lease.id, live);
+      return live;
+    }
+    this.leases.set(lease.id, live);
+    for (const grant of lease.grants) this.devices.get(grant.device)?.leases.set(lease.id, live);
+    return live;
+  }
+
+  /** Takes a step into the view; a final one removes the lease from it. */
+  moveLease(live: LiveLease, change: Pick<Lease, "state" | "stateSinceMs" | "step">): void {
+    live.lease = { ...live.lease, ...change };
+    if (change.state !== "paused") live.resumeSentAtMs = null;
+    if (isLive(change.state)) return;
+    this.leases.delete(live.lease.id);
+    if (change.state === "quarantined") this.unproven.set(live.lease.id, live);
+    else this.unproven.delete(live.lease.id);
+    for (const grant of live.lease.grants) this.devices.get(grant.device)?.leases.delete(live.lease.id);
+  }
+
+  /** How many devices a pool has. */
+  devicesIn(pool: string): number {
+    return this.#poolSizes.get(pool) ?? 0;
+  }
+
+  agentOf(device: Device): AgentSession | undefined {
+    return this.agents.get(device.info.host);
+  }
+
+  /** Live and unproven ones. */
+  leasesOnHost(host: string): LiveLease[] {
+    return [...this.leases.values(), ...this.unproven.values()].filter((live) => live.lease.host === host);
+  }
+}

@@ -1,0 +1,181 @@
+import { explain } from "../core/explain.ts";
+import { reasons } from "../core/reasons.ts";
+import type {
+  Explanation,
+  GuestChange,
+  GuestDesk,
+  GuestPage,
+  GuestQuery,
+  GuestView,
+  LogPiece,
+  LogQuery,
+  Submission,
+  SubmitOutcome,
+  WatchFilter,
+} from "../api/ports.ts";
+import { GleanerError } from "../errors/gleaner-error.ts";
+import type { GuestQueue, QueuedGuest } from "../queue/guest-queue.ts";
+import type { LeaseStore } from "../store/lease-store.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/log.ts";
+import type { Cycle } from "./cycle.ts";
+import type { Fleet } from "./fleet.ts";
+import { viewGuest, type GuestChanges } from "./guest-book.ts";
+import type { LogReads } from "./log-reads.ts";
+import type { TenantUses } from "./tenant-uses.ts";
+
+/** A page that filters by state reads this many guests of the list at most before it answers with what it has. */
+const scannedMax = 10_000;
+
+interface GuestsParts {
+  readonly fleet: Fleet;
+  readonly queue: GuestQueue;
+  readonly store: LeaseStore;
+  readonly changes: GuestChanges;
+  readonly logs: LogReads;
+  readonly tenants: TenantUses;
+  readonly cycle: Cycle;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** What submitters may ask for. */
+export class Guests implements GuestDesk {
+  readonly #parts: GuestsParts;
+
+  constructor(parts: GuestsParts) {
+    this.#parts = parts;
+  }
+
+  async submit(submissions: readonly Submission[]): Promise<readonly SubmitOutcome[]> {
+    const { queue, changes, cycle } = this.#parts;
+    const outcomes = await queue.submit(submissions);
+    const known = outcomes.flatMap((outcome) => ("refused" in outcome || outcome.created ? [] : [outcome.id]));
+    const present = new Map((await this.#views(known)).map((guest) => [guest.id, guest]));
+    cycle.wake();
+    return outcomes.map((outcome): SubmitOutcome => {
+      if ("refused" in outcome) return { refused: outcome.refused };
+      const accepted = present.get(outcome.id) ?? viewGuest(outcome, undefined, undefined);
+      if (outcome.created && changes.isWatched) changes.publish(accepted);
+      return { accepted, created: outcome.created };
+    });
+  }
+
+  async get(id: string): Promise<GuestView> {
+    const [guest] = await this.#views([id]);
+    if (guest === undefined) throw new GleanerError("GUEST_NOT_FOUND", { id });
+    return guest;
+  }
+
+  async list({ tenant, states, pageSize, afterSequence }: GuestQuery): Promise<GuestPage> {
+    const found: GuestView[] = [];
+    let after = afterSequence;
+    for (let scanned = 0; scanned < scannedMax; ) {
+      const listed = await this.#parts.queue.list({ tenant, afterSequence: after, limit: pageSize });
+      for (const guest of await this.#withRecords(listed)) {
+        after = guest.sequence;
+        if (states.length > 0 && !states.includes(guest.state)) continue;
+        found.push(guest);
+        if (found.length === pageSize) return { guests: found, nextAfterSequence: after };
+      }
+      if (listed.length < pageSize) return { guests: found, nextAfterSequence: null };
+      scanned += listed.length;
+    }
+    return { guests: found, nextAfterSequence: after };
+  }
+
+  async cancel(id: string, reason: string): Promise<GuestView> {
+    const { fleet, queue, store, clock, log } = this.#parts;
+    const guest = await this.get(id);
+    if (guest.state === "succeeded" || guest.state === "failed" || guest.state === "cancelled") return guest;
+    const why = reason || "cancelled by its submitter";
+    const live = fleet.leases.get(guest.leaseId);
+    if (live === undefined) {
+      // The record first: it is the truth, and the queue follows it.
+      await store.endWaiting(id, guest.spec.tenant, "cancelled", why, clock.wallMs());
+      await queue.cancelWaiting(id);
+    } else {
+      live.cancelled = true;
+      const { noticeMs } = guest.spec;
+      const session = fleet.agents.get(live.lease.host);
+      if (session === undefined) throw new GleanerError("AGENT_UNREACHABLE", { host: live.lease.host });
+      session.command("vacate", live.lease, { noticeMs, demand: undefined, reason: why });
+    }
+    log.info({ guest: id, reason: why }, "cancelled");
+    const now = await this.get(id);
+    this.#parts.changes.publish(now);
+    return now;
+  }
+
+  watch(filter: WatchFilter, signal: AbortSignal): AsyncIterable<GuestChange> {
+    const present = async function* (desk: Guests): AsyncIterable<GuestView> {
+      if (filter.ids.length > 0) {
+        yield* await desk.#views(filter.ids);
+        return;
+      }
+      for (let after: number | null = 0; after !== null; ) {
+        const page: GuestPage = await desk.list({ tenant: filter.tenant, states: [], pageSize: 500, afterSequence: after });
+        yield* page.guests;
+        after = page.nextAfterSequence;
+      }
+    };
+    return this.#parts.changes.watch(filter, () => present(this), signal);
+  }
+
+  async explain(id: string): Promise<Explanation> {
+    const { queue, tenants, cycle } = this.#parts;
+    const guest = await this.get(id);
+    const use = tenants.of(guest.spec.tenant);
+    const waiting = guest.state === "waiting";
+    const facts = {
+      guest,
+      waitingSinceMs: guest.submittedAtMs,
+      placeInTenant: waiting ? queue.placeInTenant(id) : 0,
+      waitingTotal: queue.waitingTotal(),
+      tenantDeviceSeconds: use.usedDeviceMs / 1_000,
+      tenantWeight: use.weight,
+    };
+    if (!waiting) return { ...facts, reasonCode: guest.state, reason: guest.reason || `The guest is ${guest.state}.`, obstacles: [] };
+    const { last } = cycle;
+    const found = last === null ? null : explain(last.snapshot, last.decisions, id);
+    if (found === null) return { ...facts, ...this.#notYetConsidered(guest), obstacles: [] };
+    return {
+      ...facts,
+      reasonCode: found.reasonCode,
+      reason: reasons[found.reasonCode],
+      obstacles: found.obstacles.map(({ reasonCode, devices }) => ({ reasonCode, reason: reasons[reasonCode], devices })),
+    };
+  }
+
+  #notYetConsidered(guest: GuestView): { reasonCode: string; reason: string } {
+    const nowMs = this.#parts.clock.wallMs();
+    const early = guest.spec.notBeforeMs !== null && guest.spec.notBeforeMs > nowMs;
+    const code = early ? "not_before" : guest.attempts > 0 ? "backoff" : "behind_in_lane";
+    return { reasonCode: code, reason: reasons[code] };
+  }
+
+  async *logs(query: LogQuery, signal: AbortSignal): AsyncIterable<LogPiece> {
+    const { store, fleet, logs } = this.#parts;
+    const guest = await this.get(query.id);
+    const host = guest.host || ((await store.guestRecords([query.id])).get(query.id)?.host ?? "");
+    if (host === "") throw new GleanerError("LOG_NOT_FOUND", { id: query.id, why: ": it has not run yet" });
+    const session = fleet.agents.get(host);
+    if (session === undefined) throw new GleanerError("AGENT_UNREACHABLE", { host });
+    yield* logs.read(session, query, signal);
+  }
+
+  async #views(ids: readonly string[]): Promise<GuestView[]> {
+    const queued = await Promise.all(ids.map((id) => this.#parts.queue.get(id)));
+    return this.#withRecords(queued.filter((guest) => guest !== null));
+  }
+
+  async #withRecords(queued: readonly QueuedGuest[]): Promise<GuestView[]> {
+    const { store, fleet } = this.#parts;
+    if (queued.length === 0) return [];
+    const records = await store.guestRecords(queued.map(({ id }) => id));
+    return queued.map((guest) => {
+      const record = records.get(guest.id);
+      return viewGuest(guest, record, fleet.leases.get(record?.liveLease ?? "")?.lease);
+    });
+  }
+}

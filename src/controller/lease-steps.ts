@@ -1,0 +1,183 @@
+import { isLive, leaseTransitions } from "../core/lease.ts";
+import type { LeaseStep as StepReport } from "../api/convert/lease.ts";
+import { settle } from "../core/settlement.ts";
+import type { Settlement } from "../core/ledger-event.ts";
+import type { LeaseStep, LeaseStore, StepResult } from "../store/lease-store.ts";
+import type { GuestQueue } from "../queue/guest-queue.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/log.ts";
+import type { Metrics } from "../runtime/metrics.ts";
+import type { Fleet, LiveLease } from "./fleet.ts";
+import type { LiveGuests } from "./live-guests.ts";
+
+/** Steps that may wait for Redis; beyond it agents are not acknowledged and report again. */
+const waitingMax = 100_000;
+const retryMs = 250;
+
+interface Waiting {
+  readonly step: LeaseStep;
+  readonly live: LiveLease;
+  readonly acknowledge: () => void;
+}
+
+/** Is told of a step at the moment that it is heard of, before any book is written. */
+export type StepListener = (live: LiveLease, before: LiveLease["lease"], report: StepReport) => void;
+
+/**
+ * Takes lease steps, from agents or decided here, into the live view at once and into the books afterwards: in order, each
+ * once, batched. What follows from a final step (the guest's place in the queue) happens when the books have it.
+ */
+export class LeaseSteps {
+  readonly #fleet: Fleet;
+  readonly #store: LeaseStore;
+  readonly #queue: GuestQueue;
+  readonly #guests: LiveGuests;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #metrics: Metrics;
+  readonly #listeners: StepListener[] = [];
+  #waiting: Waiting[] = [];
+  #writing: Promise<void> | null = null;
+  #closed = false;
+
+  constructor(parts: {
+    fleet: Fleet;
+    store: LeaseStore;
+    queue: GuestQueue;
+    guests: LiveGuests;
+    clock: Clock;
+    log: Logger;
+    metrics: Metrics;
+  }) {
+    this.#fleet = parts.fleet;
+    this.#store = parts.store;
+    this.#queue = parts.queue;
+    this.#guests = parts.guests;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    this.#metrics = parts.metrics;
+  }
+
+  onStep(listener: StepListener): void {
+    this.#listeners.push(listener);
+  }
+
+  /**
+   * `acknowledge` is called once the books have the step, or when they show that it needs no booking. `settlement` is what
+   * the attempt was worth where the report cannot tell.
+   */
+  take(report: StepReport, acknowledge: () => void = () => {}, settlement?: Settlement): void {
+    const live = this.#fleet.leases.get(report.leaseId) ?? this.#fleet.unproven.get(report.leaseId);
+    if (live === undefined) return acknowledge();
+    const before = live.lease;
+    // A late proof counts whatever its number: the step that ended an absent agent's lease was counted here.
+    const isProof = !isLive(before.state) && report.state === "released";
+    const step = isProof ? Math.max(report.step, before.step + 1) : report.step;
+    if (step <= before.step || !leaseTransitions[before.state][report.state]) return acknowledge();
+    if (this.#waiting.length >= waitingMax) return;
+    const ends = isLive(before.state) && !isLive(report.state);
+    const settled = ends ? (settlement ?? settlementOf(live, report)) : null;
+    const atMs = Math.round(this.#clock.wallMs() - (this.#clock.monotonicMs() - report.atMs));
+    this.#fleet.moveLease(live, { state: report.state, stateSinceMs: atMs, step });
+    for (const listener of this.#listeners) listener(live, before, report);
+    const spec = this.#guests.specOf(before.guestId);
+    this.#waiting.push({
+      live,
+      acknowledge,
+      step: {
+        leaseId: report.leaseId,
+        token: report.token,
+        step,
+        state: report.state,
+        mover: report.mover,
+        detail: report.detail,
+        atMs,
+        signalToStepMs: report.signalToStepMs,
+        recallId: report.recallId,
+        settlement: settled,
+        retries: spec?.retries ?? 0,
+        evictionsMax: spec?.evictionsMax ?? Number.MAX_SAFE_INTEGER,
+      },
+    });
+    this.#guests.changed(before.guestId);
+    this.#writing ??= this.#writeAll();
+  }
+
+  async flush(): Promise<void> {
+    while (this.#writing !== null) await this.#writing;
+  }
+
+  async close(): Promise<void> {
+    await Promise.race([this.flush(), this.#clock.sleep(5_000)]);
+    this.#closed = true;
+  }
+
+  async #writeAll(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#waiting.length > 0 && !this.#closed) {
+      const batch = this.#waiting.slice(0, 1_000);
+      let results: readonly StepResult[];
+      try {
+        results = await this.#store.applySteps(batch.map((waiting) => waiting.step));
+      } catch (thrown) {
+        this.#log.warn({ err: thrown, waiting: this.#waiting.length }, "lease steps cannot be booked; trying again");
+        await this.#clock.sleep(retryMs);
+        continue;
+      }
+      this.#waiting.splice(0, batch.length);
+      await Promise.all(batch.map((waiting, index) => this.#follow(waiting, results[index])));
+    }
+    this.#writing = null;
+  }
+
+  async #follow({ step, live, acknowledge }: Waiting, result: StepResult | undefined): Promise<void> {
+    if (result === undefined) return;
+    if (!result.applied && result.why !== "repeated")
+      this.#log.warn({ lease: step.leaseId, state: step.state, why: result.why }, "the books refused a lease step");
+    try {
+      if (result.applied && step.settlement !== null) await this.#endAttempt(live, step.settlement, result);
+      acknowledge();
+    } catch (thrown) {
+      // Not acknowledged: the agent reports it again, and recovery puts the queue right after a restart.
+      this.#log.error({ err: thrown, lease: step.leaseId }, "the end of an attempt could not be followed up");
+    }
+  }
+
+  async #endAttempt(live: LiveLease, settlement: Settlement, result: StepResult & { applied: true }): Promise<void> {
+    const { lease } = live;
+    const { guestState, record } = result;
+    const ran = { guest: lease.guestId, lease: lease.id, host: lease.host, outcome: settlement.outcome };
+    this.#log.info(
+      { ...ran, exitCode: settlement.exitCode, usefulMs: settlement.usefulMs, lostMs: settlement.lostMs, next: guestState },
+      `attempt ${lease.attempt} ended: ${settlement.outcome}`,
+    );
+    this.#metrics.leases.inc({ pool: this.#poolOf(live), outcome: settlement.outcome });
+    if (guestState === "waiting") {
+      const delayMs = this.#guests.backoffMs(lease.guestId, settlement, record);
+      await this.#queue.putBack(lease.guestId, { evictions: record.evictions, workedMs: record.workedMs, delayMs });
+    } else if (guestState === "succeeded" || guestState === "failed" || guestState === "cancelled") {
+      await this.#queue.finish(lease.guestId, guestState);
+    }
+    this.#guests.ended(lease.guestId, record);
+  }
+
+  #poolOf(live: LiveLease): string {
+    const device = live.lease.grants[0]?.device ?? "";
+    return this.#fleet.devices.get(device)?.info.pool ?? "";
+  }
+}
+
+function settlementOf(live: LiveLease, report: StepReport): Settlement {
+  return settle({
+    mover: report.mover,
+    end: report.end ?? {
+      exitCode: null,
+      exitSignal: "",
+      checkpointAgeMs: live.checkpointAgeMs,
+      workedMs: live.workedMs,
+      vacateMs: null,
+    },
+    cancelled: live.cancelled,
+    agentLost: report.end === null,
+  });
+}

@@ -1,0 +1,63 @@
+import type { Settlement } from "../core/ledger-event.ts";
+import type { GuestSpec } from "../core/guest.ts";
+import type { Settings } from "../config/settings.ts";
+import type { QueuedGuest } from "../queue/guest-queue.ts";
+import type { GuestRecord } from "../store/lease-store.ts";
+import { viewGuest, type GuestChanges } from "./guest-book.ts";
+import type { Fleet } from "./fleet.ts";
+
+interface LiveGuest {
+  readonly queued: QueuedGuest;
+  record: GuestRecord | undefined;
+  leaseId: string;
+}
+
+/** The guests that have a live attempt: what a lease's step needs to know of its guest without asking Redis. */
+export class LiveGuests {
+  readonly #fleet: Fleet;
+  readonly #changes: GuestChanges;
+  readonly #backoff: Settings["guest"];
+  readonly #live = new Map<string, LiveGuest>();
+
+  constructor(fleet: Fleet, changes: GuestChanges, backoff: Settings["guest"]) {
+    this.#fleet = fleet;
+    this.#changes = changes;
+    this.#backoff = backoff;
+  }
+
+  get count(): number {
+    return this.#live.size;
+  }
+
+  started(queued: QueuedGuest, record: GuestRecord | undefined, leaseId: string): void {
+    this.#live.set(queued.id, { queued, record, leaseId });
+    this.changed(queued.id);
+  }
+
+  specOf(guestId: string): GuestSpec | undefined {
+    return this.#live.get(guestId)?.queued.spec;
+  }
+
+  changed(guestId: string): void {
+    const guest = this.#live.get(guestId);
+    if (guest === undefined || !this.#changes.isWatched) return;
+    this.#changes.publish(viewGuest(guest.queued, guest.record, this.#fleet.leases.get(guest.leaseId)?.lease));
+  }
+
+  ended(guestId: string, record: GuestRecord): void {
+    const guest = this.#live.get(guestId);
+    if (guest === undefined) return;
+    guest.record = record;
+    this.changed(guestId);
+    this.#live.delete(guestId);
+  }
+
+  /** How long a guest waits before its next attempt: longer with each failure; briefly after an eviction, so that it cannot thrash. */
+  backoffMs(guestId: string, settlement: Settlement, record: GuestRecord): number {
+    const { backoffMsMin, backoffMsMax } = this.#backoff;
+    if (settlement.outcome === "failed") return Math.min(backoffMsMax, backoffMsMin * 2 ** Math.min(record.failures - 1, 20));
+    const startMs = this.specOf(guestId)?.startMs ?? 0;
+    const gotNowhere = settlement.usefulMs <= startMs;
+    return gotNowhere ? backoffMsMin : 0;
+  }
+}

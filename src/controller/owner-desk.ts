@@ -1,0 +1,141 @@
+import { targetCovers, type Hold, type Target } from "../core/target.ts";
+import type { PoolPolicy } from "../core/policy.ts";
+import { agentPolicyToProto } from "../api/convert/policy.ts";
+import type { OwnerDesk, RecallOrder, RecallProgress } from "../api/ports.ts";
+import { policySchema, type Settings } from "../config/settings.ts";
+import { GleanerError } from "../errors/gleaner-error.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/log.ts";
+import { identify } from "./identify.ts";
+import type { Device, Fleet } from "./fleet.ts";
+import type { OwnerSignals } from "./owner-signals.ts";
+import type { Recalls } from "./recalls.ts";
+
+interface OwnersParts {
+  readonly fleet: Fleet;
+  readonly recalls: Recalls;
+  readonly signals: OwnerSignals;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly wake: () => void;
+}
+
+/** What owners may ask for. Everything that takes devices back acts before it is written anywhere. */
+export class Owners implements OwnerDesk {
+  readonly #parts: OwnersParts;
+
+  constructor(parts: OwnersParts) {
+    this.#parts = parts;
+  }
+
+  recall(order: RecallOrder, signal: AbortSignal): AsyncIterable<RecallProgress> {
+    return this.#parts.recalls.recall(order, signal);
+  }
+
+  async busy(target: Target, ttlMs: number, reason: string): Promise<{ devicesPaused: number; expiresAtMs: number }> {
+    const { recalls, signals, clock, log } = this.#parts;
+    this.#check(target);
+    const devicesPaused = recalls.pauseForHint(target);
+    const expiresAtMs = clock.wallMs() + ttlMs;
+    log.info({ target, reason, devicesPaused }, `an owner announced work: ${devicesPaused} lent devices paused`);
+    await signals.hint({ id: identify(target), target, reason, expiresAtMs });
+    return { devicesPaused, expiresAtMs };
+  }
+
+  async idle(target: Target): Promise<{ hintsEnded: number; recallsWithdrawn: number }> {
+    const { recalls, signals, fleet, wake } = this.#parts;
+    this.#check(target);
+    const recallsWithdrawn = recalls.withdraw((device) => targetCovers(target, device.info));
+    const hintsEnded = await signals.endHints((hint) => isWithin(hint.target, target, fleet.devices.values()));
+    wake();
+    return { hintsEnded, recallsWithdrawn };
+  }
+
+  async hold(target: Target, ttlMs: number | null, reason: string, recall: boolean): Promise<Hold> {
+    const { signals, clock, recalls, log } = this.#parts;
+    this.#check(target);
+    const createdAtMs = clock.wallMs();
+    const hold: Hold = {
+      id: identify(target, reason),
+      target,
+      reason,
+      createdAtMs,
+      expiresAtMs: ttlMs === null ? null : createdAtMs + ttlMs,
+    };
+    const kept = signals.hold(hold);
+    if (recall) {
+      const order = { target, deadlineMs: null, firstRung: null, reason: reason || "hold", holdMs: 0 };
+      // Nobody follows this stream: the recall goes on by itself.
+      void recalls.recall(order, AbortSignal.abort());
+    }
+    log.info({ hold: hold.id, target, reason }, "lending is held");
+    await kept;
+    return hold;
+  }
+
+  async unhold(which: { readonly id: string } | { readonly target: Target }): Promise<readonly Hold[]> {
+    const { signals, log, wake } = this.#parts;
+    const holds = signals.holds();
+    const ended =
+      "id" in which
+        ? holds.filter(({ id }) => id === which.id)
+        : holds.filter(({ target }) => identify(target) === identify(which.target));
+    if ("id" in which && ended.length === 0) throw new GleanerError("HOLD_NOT_FOUND", { id: which.id });
+    await signals.unhold(ended.map(({ id }) => id));
+    log.info({ holds: ended.map(({ id }) => id) }, `${ended.length} holds ended`);
+    wake();
+    return ended;
+  }
+
+  async holds(): Promise<readonly Hold[]> {
+    return this.#parts.signals.holds();
+  }
+
+  async setPolicy(policy: PoolPolicy): Promise<PoolPolicy> {
+    const { signals, settings, fleet, log, wake } = this.#parts;
+    const checked = policySchema.safeParse(policy);
+    if (!checked.success) {
+      const [issue] = checked.error.issues;
+      throw new GleanerError("INVALID_FIELD", { field: `policy.${issue?.path.join(".")}`, problem: issue?.message ?? "invalid" });
+    }
+    const { terms, recall } = settings;
+    const deadlineMsMin = terms.termMs + recall.killMarginMs + terms.driftMs;
+    if (policy.mode === "lend" && policy.recallDeadlineMs <= deadlineMsMin)
+      throw new GleanerError("INVALID_FIELD", {
+        field: "policy.recall_deadline_ms",
+        problem: `must be more than ${deadlineMsMin}, the time that an agent without its controller needs (terms.termMs + recall.killMarginMs + terms.driftMs)`,
+      });
+    await signals.setPolicy(checked.data);
+    for (const session of fleet.agents.values()) session.send({ $case: "poolSettings", value: agentPolicyToProto(checked.data) });
+    log.info({ policy: checked.data }, `policy of pool ${policy.pool} set: ${policy.mode}`);
+    wake();
+    return checked.data;
+  }
+
+  async policies(): Promise<readonly PoolPolicy[]> {
+    const { signals, fleet } = this.#parts;
+    const pools = new Set([...fleet.devices.values()].map(({ info }) => info.pool));
+    const named = signals.policies();
+    for (const { pool } of named) pools.delete(pool);
+    return [...named, ...[...pools].toSorted().map((pool) => signals.policyOf(pool))];
+  }
+
+  #check(target: Target): void {
+    const { fleet, signals } = this.#parts;
+    if (target.kind === "devices") {
+      for (const uuid of target.uuids)
+        if (!fleet.devices.has(uuid)) throw new GleanerError("DEVICE_NOT_FOUND", { uuid });
+    } else if (target.kind === "pool" && fleet.devicesIn(target.pool) === 0) {
+      if (!signals.policies().some(({ pool }) => pool === target.pool))
+        throw new GleanerError("POOL_NOT_FOUND", { pool: target.pool });
+    }
+  }
+}
+
+/** Whether every device of the inner target lies in the outer one. */
+function isWithin(inner: Target, outer: Target, devices: Iterable<Device>): boolean {
+  if (outer.kind === "fleet") return true;
+  for (const { info } of devices) if (targetCovers(inner, info) && !targetCovers(outer, info)) return false;
+  return true;
+}

@@ -1,0 +1,123 @@
+import type { DeviceInfo, Sample } from "../core/device.ts";
+import type { Lease } from "../core/lease.ts";
+import { isLive } from "../core/lease.ts";
+import type { Breaker } from "../core/breaker.ts";
+import type { MeetingsMeter } from "../core/meetings-meter.ts";
+import type { Forecaster } from "../core/survival.ts";
+import type { LeaseStep } from "../api/convert/lease.ts";
+import { recallStages } from "../api/convert/recall.ts";
+import type { RecallReport } from "../gen/gleaner/v1/agents.ts";
+import type { Settings } from "../config/settings.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Metrics } from "../runtime/metrics.ts";
+import type { Device, Fleet } from "./fleet.ts";
+import type { Journal } from "./journal.ts";
+import type { OwnerSignals } from "./owner-signals.ts";
+
+interface OwnerWatchParts {
+  readonly fleet: Fleet;
+  readonly signals: OwnerSignals;
+  readonly journal: Journal;
+  readonly forecaster: Forecaster;
+  readonly breaker: Breaker;
+  readonly meetings: MeetingsMeter;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+}
+
+/**
+ * Follows the owners: what telemetry says of each device, into the forecast and the books; and what their returns met, into
+ * the breaker and the meter of meetings.
+ */
+export class OwnerWatch {
+  readonly #parts: OwnerWatchParts;
+  /** Recalls that agents took by themselves, by recall and device, until their final stage is written. */
+  readonly #agentRecalls = new Map<string, string>();
+
+  constructor(parts: OwnerWatchParts) {
+    this.#parts = parts;
+  }
+
+  addDevice(info: DeviceInfo): void {
+    const { fleet, journal, signals, clock } = this.#parts;
+    const { isNew } = fleet.addDevice(info);
+    if (isNew)
+      journal.write({ type: "device", atMs: clock.wallMs(), device: info, owner: signals.policyOf(info.pool).owner });
+  }
+
+  take(device: Device, sample: Sample, nowMs: number): void {
+    const { settings, metrics, forecaster } = this.#parts;
+    const before = device.tracker.at(nowMs);
+    const context = { nowMs, staleMs: settings.telemetry.staleMs, leased: device.leases.size > 0 };
+    const now = device.tracker.observe(sample, context);
+    device.ownerMemoryMib = sample.attribution === "owner" || device.leases.size === 0 ? sample.memoryUsedMib : device.ownerMemoryMib;
+    metrics.samples.inc({ state: now.state });
+    if (now.reason !== "guest_on_device") forecaster.observe(device.info.pool, device.info.uuid, now.state, sample.atMs);
+    if (now.state !== before.state) this.#changed(device, now.state, now.reason, sample.atMs);
+  }
+
+  /** Devices whose samples stopped become unknown without one; called by every cycle for each device. */
+  sweep(device: Device, nowMs: number): void {
+    const { state, reason, sinceMs } = device.tracker.at(nowMs);
+    if (state !== "unknown" || device.writtenOwnerState === "unknown") return;
+    this.#parts.forecaster.observe(device.info.pool, device.info.uuid, "unknown", sinceMs);
+    this.#changed(device, state, reason, sinceMs);
+  }
+
+  #changed(device: Device, state: "busy" | "idle" | "unknown", reason: string, atMonotonicMs: number): void {
+    const { journal, clock } = this.#parts;
+    device.writtenOwnerState = state;
+    const atMs = Math.round(clock.wallMs() - (clock.monotonicMs() - atMonotonicMs));
+    journal.write({ type: "owner", atMs, device: device.info.uuid, state, reason });
+  }
+
+  /** Called for every step: an owner who met a guest counts, and an early one makes lending there harder for a while. */
+  stepped(before: Lease, step: LeaseStep): void {
+    const wasRunning = before.state === "starting" || before.state === "running";
+    const byOwner = step.mover === "activity" || step.mover === "owner";
+    if (!wasRunning || !byOwner) return;
+    const { fleet, journal, clock, metrics, meetings, breaker, settings, signals } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const isEarly = clock.wallMs() - before.lentAtMs < settings.forecast.earlyReturnMs;
+    for (const { device: uuid } of before.grants) {
+      const device = fleet.devices.get(uuid);
+      if (device === undefined) continue;
+      const { pool } = device.info;
+      const { owner, meetingsPerGpuDayMax } = signals.policyOf(pool);
+      const poolDevices = fleet.devicesIn(pool);
+      metrics.meetings.inc({ pool });
+      if (meetingsPerGpuDayMax !== null) meetings.met(pool, nowMs);
+      if (isEarly) breaker.earlyReturn({ device: uuid, owner, pool, ownerDevices: poolDevices, poolDevices }, nowMs);
+      if (step.mover === "activity")
+        journal.write({ type: "meeting", atMs: Math.round(clock.wallMs()), device: uuid, leaseId: before.id, signal: "activity", recallId: "" });
+      if (step.signalToStepMs !== null) {
+        const stage = step.state === "paused" ? "frozen" : isLive(step.state) ? null : "released";
+        if (stage !== null) metrics.ownerWaitSeconds.observe({ pool, stage }, step.signalToStepMs / 1_000);
+      }
+    }
+  }
+
+  recalledByAgent(report: RecallReport): void {
+    const { journal, clock, fleet } = this.#parts;
+    const stage = recallStages.fromWire(report.stage, "recall_report.stage");
+    const key = `${report.recallId} ${report.device}`;
+    const atMs = Math.round(clock.wallMs() - report.ageMs);
+    const device = fleet.devices.get(report.device);
+    if (device !== undefined && !this.#agentRecalls.has(key)) {
+      device.recalls.add(report.recallId);
+      if (report.leaseId !== "")
+        journal.write({ type: "meeting", atMs, device: report.device, leaseId: report.leaseId, signal: "recall", recallId: report.recallId });
+    }
+    this.#agentRecalls.set(key, stage);
+    if (stage !== "released" && stage !== "deadline_missed" && stage !== "withdrawn") return;
+    this.#agentRecalls.delete(key);
+    if (device !== undefined) {
+      device.recalls.delete(report.recallId);
+      device.restUntilMs = Math.max(device.restUntilMs, clock.monotonicMs() - report.ageMs + report.holdMs);
+    }
+    if (report.leaseId === "") return;
+    const { recallId, leaseId, elapsedMs, deadlineMs, reason } = report;
+    journal.write({ type: "recalled", atMs, recallId, device: report.device, leaseId, stage, elapsedMs, deadlineMs, reason });
+  }
+}

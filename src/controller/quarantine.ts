@@ -1,0 +1,118 @@
+import { BlackHoleWatch } from "../core/black-hole.ts";
+import type { Lease } from "../core/lease.ts";
+import type { LeaseStep } from "../api/convert/lease.ts";
+import type { Settings } from "../config/settings.ts";
+import type { LeaseStore } from "../store/lease-store.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/log.ts";
+import type { Fleet } from "./fleet.ts";
+
+/** The cause under which a black hole is written; the others are the ids of leases without a proven hand-back. */
+const blackHole = "controller";
+
+/** Keeps devices out of use while their hand-back is not proven (I10) or guests keep failing on them at once. */
+export class Quarantines {
+  readonly #fleet: Fleet;
+  readonly #store: LeaseStore;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #watch: BlackHoleWatch;
+  readonly #forMs: number;
+  /** Reasons by cause, by device. */
+  readonly #causes = new Map<string, Map<string, string>>();
+  /** Monotonic; when a black hole is tried again. */
+  readonly #blackUntilMs = new Map<string, number>();
+
+  constructor(parts: { fleet: Fleet; store: LeaseStore; clock: Clock; log: Logger; settings: Settings["blackHole"] }) {
+    this.#fleet = parts.fleet;
+    this.#store = parts.store;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    this.#watch = new BlackHoleWatch(parts.settings);
+    this.#forMs = parts.settings.forMs;
+  }
+
+  async load(): Promise<void> {
+    for (const { device, cause, reason } of await this.#store.quarantines()) {
+      this.#add(device, cause, reason);
+      if (cause === blackHole) this.#blackUntilMs.set(device, this.#clock.monotonicMs() + this.#forMs);
+    }
+  }
+
+  /** Why a device is out of use; null: it is not. */
+  of(uuid: string): string | null {
+    return this.#causes.get(uuid)?.values().next().value ?? null;
+  }
+
+  /** Called for every step. */
+  stepped(before: Lease, step: LeaseStep): void {
+    const uuids = before.grants.map(({ device }) => device);
+    if (step.state === "quarantined") {
+      for (const uuid of uuids) this.#add(uuid, before.id, step.detail || "the hand-back was not proven");
+      this.#log.error({ lease: before.id, devices: uuids, detail: step.detail }, "quarantined: the hand-back was not proven");
+      return;
+    }
+    if (step.state !== "released") return;
+    for (const uuid of uuids) this.#lift(uuid, before.id);
+    if (step.mover !== "guest" || step.end === null) return;
+    const { exitCode } = step.end;
+    for (const uuid of uuids) {
+      if (exitCode === 0 || exitCode === 85) this.#watch.succeeded(uuid);
+      else this.#failed(uuid, before.guestId, this.#clock.wallMs() - before.lentAtMs);
+    }
+  }
+
+  /** Tries black holes again after their time. */
+  expire(): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const [uuid, untilMs] of this.#blackUntilMs) {
+      if (nowMs < untilMs) continue;
+      this.#blackUntilMs.delete(uuid);
+      this.#lift(uuid, blackHole);
+      this.#log.info({ device: uuid }, "the quarantine of a black hole ended: it is tried again");
+      void this.#write(uuid, null);
+    }
+  }
+
+  #failed(uuid: string, guestId: string, ranMs: number): void {
+    const nowMs = this.#clock.monotonicMs();
+    const verdict = this.#watch.failed(uuid, guestId, ranMs, nowMs);
+    if (verdict === null) return;
+    this.#add(uuid, blackHole, verdict.reason);
+    this.#blackUntilMs.set(uuid, nowMs + this.#forMs);
+    this.#log.error({ device: uuid, reason: verdict.reason }, "quarantined: guests keep failing on the device");
+    void this.#write(uuid, verdict.reason);
+  }
+
+  #add(uuid: string, cause: string, reason: string): void {
+    const causes = this.#causes.get(uuid) ?? new Map<string, string>();
+    causes.set(cause, reason);
+    this.#causes.set(uuid, causes);
+    this.adopt(uuid);
+  }
+
+  #lift(uuid: string, cause: string): void {
+    const causes = this.#causes.get(uuid);
+    if (causes?.delete(cause) !== true) return;
+    if (causes.size === 0) this.#causes.delete(uuid);
+    this.adopt(uuid);
+  }
+
+  /** Shows the live view what is known; also for a device that the books named before its agent did. */
+  adopt(uuid: string): void {
+    const device = this.#fleet.devices.get(uuid);
+    if (device !== undefined) device.quarantine = this.of(uuid);
+  }
+
+  async #write(uuid: string, reason: string | null): Promise<void> {
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      try {
+        return await this.#store.setQuarantine(uuid, reason, this.#clock.wallMs(), blackHole);
+      } catch (thrown) {
+        this.#log.warn({ err: thrown, device: uuid }, "a quarantine could not be written; trying again");
+        await this.#clock.sleep(1_000 * 2 ** attempt);
+      }
+    }
+    this.#log.error({ device: uuid, reason }, "a quarantine was not written: it holds until this controller ends");
+  }
+}

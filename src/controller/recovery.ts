@@ -1,0 +1,56 @@
+import type { Settings } from "../config/settings.ts";
+import type { GuestQueue } from "../queue/guest-queue.ts";
+import type { LeaseStore } from "../store/lease-store.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/log.ts";
+import { lostStep } from "./lost-step.ts";
+import type { Fleet } from "./fleet.ts";
+import type { LeaseSteps } from "./lease-steps.ts";
+import type { LiveGuests } from "./live-guests.ts";
+
+/** Brings this process to where the books are: leases, quarantines, the queue. Before it is done nothing is decided. */
+export async function recover(parts: {
+  fleet: Fleet;
+  store: LeaseStore;
+  queue: GuestQueue;
+  guests: LiveGuests;
+  log: Logger;
+}): Promise<void> {
+  const { fleet, store, queue, guests, log } = parts;
+  const leases = await store.liveLeases();
+  for (const lease of [...leases, ...(await store.unprovenLeases())]) fleet.addLease(lease, lease.renewedAtMs);
+  const leaseOf = new Map(leases.map((lease) => [lease.guestId, lease]));
+  const found = await queue.recover({
+    liveGuestIds: new Set(leaseOf.keys()),
+    record: async (ids) => store.guestRecords(ids),
+  });
+  const records = await store.guestRecords(found.running.map(({ id }) => id));
+  for (const queued of found.running) {
+    const lease = leaseOf.get(queued.id);
+    if (lease !== undefined) guests.started(queued, records.get(queued.id), lease.id);
+  }
+  log.info(
+    { leases: leases.length, running: found.running.length, waiting: found.waiting, finished: found.finished },
+    `read the books: ${leases.length} live leases, ${found.waiting} guests at the heads`,
+  );
+}
+
+
+/**
+ * Ends the leases of agents that are away for longer than a term, the notice, the kill and the proof can take: an agent that
+ * lives has vacated them by then. Whether the device is clean nobody knows, so it is quarantined until the agent proves it.
+ */
+export function expireLeases(parts: { fleet: Fleet; steps: LeaseSteps; settings: Settings; clock: Clock; log: Logger; spec: (guestId: string) => { noticeMs: number } | undefined }): void {
+  const { fleet, steps, settings, clock, log } = parts;
+  const nowMs = clock.wallMs();
+  for (const live of fleet.leases.values()) {
+    const { lease } = live;
+    if (fleet.agents.has(lease.host)) continue;
+    const noticeMs = parts.spec(lease.guestId)?.noticeMs ?? settings.guest.noticeMs;
+    const { termMs, driftMs } = settings.terms;
+    const { killMarginMs, proofMs } = settings.recall;
+    if (nowMs - live.renewedAtMs < termMs + driftMs + noticeMs + killMarginMs + proofMs) continue;
+    log.error({ lease: lease.id, host: lease.host }, "the agent is away for longer than the lease's term: its guest is put back, its devices are quarantined");
+    steps.take({ ...lostStep(lease, clock.monotonicMs(), "its agent is away"), state: "quarantined" });
+  }
+}

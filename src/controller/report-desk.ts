@@ -1,0 +1,112 @@
+import { leasedCategory, unleasedCategory, type Category } from "../core/account-category.ts";
+import { isLive } from "../core/lease.ts";
+import type { DecisionQuery, DecisionView, FleetDevice, FleetView, ReportDesk, ReportQuery } from "../api/ports.ts";
+import type { Report } from "../report/report.ts";
+import type { Books } from "../report/books.ts";
+import type { Drain } from "../report/drain.ts";
+import type { Forecaster } from "../core/survival.ts";
+import type { GuestState } from "../core/guest.ts";
+import type { GuestQueue } from "../queue/guest-queue.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Reign } from "./reign.ts";
+import type { Device, Fleet } from "./fleet.ts";
+import type { Journal } from "./journal.ts";
+import type { LeaseSteps } from "./lease-steps.ts";
+
+const minuteMs = 60_000;
+
+interface ReportsParts {
+  readonly fleet: Fleet;
+  readonly queue: GuestQueue;
+  readonly books: Books;
+  readonly drain: Drain;
+  readonly journal: Journal;
+  readonly steps: LeaseSteps;
+  readonly forecaster: Forecaster;
+  readonly reign: Reign;
+  readonly clock: Clock;
+}
+
+/** What the platform team may ask for. */
+export class Reports implements ReportDesk {
+  readonly #parts: ReportsParts;
+
+  constructor(parts: ReportsParts) {
+    this.#parts = parts;
+  }
+
+  /** Up to the moment: what is on its way to the books is waited for. */
+  async report(query: ReportQuery): Promise<Report> {
+    await this.#catchUp();
+    return this.#parts.books.report(query);
+  }
+
+  async decisions(query: DecisionQuery): Promise<readonly DecisionView[]> {
+    await this.#catchUp();
+    return this.#parts.books.decisions(query);
+  }
+
+  async *watchFleet(intervalMs: number, signal: AbortSignal): AsyncIterable<FleetView> {
+    while (!signal.aborted) {
+      yield this.#fleetNow();
+      await this.#parts.clock.sleep(intervalMs, signal);
+    }
+  }
+
+  async #catchUp(): Promise<void> {
+    const { steps, journal, drain } = this.#parts;
+    await steps.flush();
+    journal.write({ type: "alive", atMs: this.#parts.clock.wallMs() });
+    await journal.flush();
+    await drain.flush();
+  }
+
+  #fleetNow(): FleetView {
+    const { fleet, queue, clock, reign } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const guestsByState: Partial<Record<GuestState, number>> = { waiting: queue.waitingTotal() };
+    for (const { lease } of fleet.leases.values()) {
+      const state = lease.state === "killing" || lease.state === "vacating" ? "vacating" : lease.state;
+      if (state === "released" || state === "quarantined") continue;
+      guestsByState[state] = (guestsByState[state] ?? 0) + 1;
+    }
+    for (const [state, count] of Object.entries(queue.endedCounts())) guestsByState[state as GuestState] = count;
+    return {
+      atMs: clock.wallMs(),
+      devices: [...fleet.devices.values()].map((device) => this.#deviceNow(device, nowMs)),
+      guestsByState,
+      agents: fleet.agents.size,
+      epoch: reign.epoch,
+    };
+  }
+
+  #deviceNow(device: Device, nowMs: number): FleetDevice {
+    const { info } = device;
+    const owner = device.tracker.at(nowMs);
+    const leases = [...device.leases.values()].map(({ lease }) => lease);
+    const idleMs = device.tracker.ageMs(nowMs);
+    const lease = leases[0];
+    let category: Category = unleasedCategory[owner.state];
+    if (lease !== undefined && isLive(lease.state)) category = leasedCategory[lease.state][owner.state];
+    let reason = owner.state === "idle" ? device.writtenUnlentReason : owner.reason;
+    if (leases.length > 0) reason = leases.map(({ state }) => state).join(", ");
+    if (device.quarantine !== null) [category, reason] = ["quarantined", device.quarantine];
+    return {
+      uuid: info.uuid,
+      pool: info.pool,
+      host: info.host,
+      owner: owner.state,
+      ownerStateAgeMs: Math.max(0, nowMs - owner.sinceMs),
+      category,
+      reason,
+      leases: leases.map((lease) => ({
+        leaseId: lease.id,
+        guestId: lease.guestId,
+        tenant: lease.tenant,
+        state: lease.state,
+        sharePermille: lease.grants.find((grant) => grant.device === info.uuid)?.sharePermille ?? 0,
+      })),
+      staysIdle1Min: owner.state === "idle" ? this.#parts.forecaster.curve(info.pool, idleMs).survivalAt(minuteMs) : 0,
+    };
+  }
+}
