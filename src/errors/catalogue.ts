@@ -144,6 +144,11 @@ export const catalogue = {
     message: "There is no redis-server on this machine and REDIS_URL is not set.",
     remedy: "Run scripts/bootstrap as root, install Debian's redis-server, or set REDIS_URL.",
   },
+  SERVICE_NOT_FOUND: {
+    status: "NOT_FOUND",
+    message: "No service {service} is served here.",
+    remedy: "List the services, for instance with `grpcurl -plaintext ADDRESS list`.",
+  },
   NOT_SERVED_HERE: {
     status: "UNIMPLEMENTED",
     message: "An agent serves only Recall.",

@@ -100,6 +100,12 @@ export function createMetrics(build: { readonly version: string }) {
       help: "Ledger entries in Redis that are not yet in the books.",
       registers,
     }),
+    rpcs: new Counter({
+      name: "gleaner_rpcs_total",
+      help: "gRPC calls ended, by method and status.",
+      labelNames: ["method", "status"] as const,
+      registers,
+    }),
     queueWaiting: new Gauge({
       name: "gleaner_queue_waiting",
       help: "Guests that wait in the queue.",

@@ -1,0 +1,51 @@
+import { GleanerError } from "../errors/gleaner-error.ts";
+
+/**
+ * The long-lived answers of one server. No more than `countMax` are open at a time (I11); when the server stops they end
+ * at once with SERVER_STOPPING, so that their readers go elsewhere instead of holding the shutdown up.
+ */
+export class OpenStreams {
+  readonly #countMax: number;
+  readonly #open = new Set<AbortController>();
+  #stopping = false;
+
+  constructor(countMax: number) {
+    this.#countMax = countMax;
+  }
+
+  /** `source` is handed a signal that aborts when the caller leaves and when the server stops. */
+  async *serve<T>(
+    caller: AbortSignal,
+    source: (signal: AbortSignal) => AsyncIterable<T>,
+  ): AsyncGenerator<T, void, undefined> {
+    if (this.#stopping) throw new GleanerError("SERVER_STOPPING");
+    if (this.#open.size >= this.#countMax)
+      throw new GleanerError("TOO_MANY_WATCHERS", { countMax: this.#countMax });
+    const stream = new AbortController();
+    const leave = () => stream.abort(caller.reason);
+    if (caller.aborted) leave();
+    caller.addEventListener("abort", leave, { once: true });
+    this.#open.add(stream);
+    try {
+      yield* source(stream.signal);
+    } catch (thrown) {
+      if (!this.#stopping) throw thrown;
+    } finally {
+      caller.removeEventListener("abort", leave);
+      this.#open.delete(stream);
+    }
+    if (this.#stopping) throw new GleanerError("SERVER_STOPPING");
+  }
+
+  stop(): void {
+    this.#stopping = true;
+    for (const stream of this.#open) stream.abort();
+  }
+}
+
+export async function* mapEach<From, To>(
+  source: AsyncIterable<From>,
+  convert: (item: From) => To,
+): AsyncGenerator<To, void, undefined> {
+  for await (const item of source) yield convert(item);
+}
