@@ -33,8 +33,8 @@ export interface Ladder {
   readonly stateSinceMs: number;
   readonly cause: Cause;
   readonly demands: OwnerDemands;
-  /** The controller wants it paused for a reason of its own. */
-  readonly pauseAsked: boolean;
+  /** The controller wants it paused until its next resume. */
+  readonly pauseAsked: Cause | null;
   readonly vacateAsked: { readonly atMs: number; readonly noticeMs: number; readonly cause: Cause } | null;
   readonly killAsked: Cause | null;
   /** `sentAtMs`: when the renewal left that was acknowledged last. */
@@ -58,7 +58,7 @@ export type LadderEvent =
   | { readonly type: "recalled"; readonly recall: RecallDemand }
   /** Ends a recall that has not vacated yet, or the hint where the id is empty. */
   | { readonly type: "withdrawn"; readonly recallId: string }
-  | { readonly type: "pause" }
+  | { readonly type: "pause"; readonly cause: Cause }
   | { readonly type: "resume" }
   | { readonly type: "vacate"; readonly noticeMs: number; readonly cause: Cause }
   | { readonly type: "kill"; readonly cause: Cause }
@@ -82,7 +82,7 @@ export function newLadder(rules: LadderRules, term: Ladder["term"], nowMs: numbe
     stateSinceMs: nowMs,
     cause: controllerCause,
     demands: noDemands,
-    pauseAsked: false,
+    pauseAsked: null,
     vacateAsked: null,
     killAsked: null,
     term,

@@ -84,7 +84,7 @@ function take(ascent: Ascent, event: LadderEvent): void {
       set(ascent, { demands: withdrawn(demands, event.recallId) });
       break;
     case "pause":
-      set(ascent, { pauseAsked: true });
+      set(ascent, { pauseAsked: ladder.pauseAsked ?? event.cause });
       break;
     case "resume":
       resume(ascent);
@@ -127,17 +127,22 @@ function climb(ascent: Ascent): void {
 }
 
 function pauseWhereAsked(ascent: Ascent): void {
-  const { demands, pauseAsked, freezingSinceMs } = ascent.ladder;
-  const demand = standingDemand(demands, ascent.nowMs);
-  if (freezingSinceMs !== null || (demand === null && !pauseAsked)) return;
-  set(ascent, { freezingSinceMs: ascent.nowMs, cause: demand ?? controllerCause });
+  const cause = pauseCause(ascent);
+  if (ascent.ladder.freezingSinceMs !== null || cause === null) return;
+  set(ascent, { freezingSinceMs: ascent.nowMs, cause });
   ascent.actions.push("freeze");
 }
 
+/** Who wants the guest to stand still; an owner comes before the controller. */
+function pauseCause({ ladder, nowMs }: Ascent): Cause | null {
+  return standingDemand(ladder.demands, nowMs) ?? ladder.pauseAsked;
+}
+
 function startVacating(ascent: Ascent, cause: Cause): void {
-  const { state, freezingSinceMs, demands, rules, vacateAsked } = ascent.ladder;
+  const { state, freezingSinceMs, rules, vacateAsked } = ascent.ladder;
   const frozen = state === "paused" || freezingSinceMs !== null;
-  const thawForbidden = rules.vacateFromPause === "kill" && standingDemand(demands, ascent.nowMs) !== null;
+  const ownerWaits = (pauseCause(ascent)?.sinceMs ?? null) !== null;
+  const thawForbidden = rules.vacateFromPause === "kill" && ownerWaits;
   if (state === "starting" || (frozen && thawForbidden)) {
     startKilling(ascent, cause);
     return;
@@ -174,7 +179,7 @@ function resume(ascent: Ascent): void {
   const { ladder, nowMs } = ascent;
   if (resumeObstacle(ladder, nowMs) !== null) return;
   const wasFreezing = ladder.freezingSinceMs !== null;
-  set(ascent, { pauseAsked: false, freezingSinceMs: null });
+  set(ascent, { pauseAsked: null, freezingSinceMs: null });
   if (ladder.state === "paused") enter(ascent, "running", controllerCause);
   if (ladder.state === "paused" || wasFreezing) ascent.actions.push("thaw");
 }
@@ -202,7 +207,7 @@ function emptied(ascent: Ascent): void {
 }
 
 function guestCause(ascent: Ascent): Cause {
-  const { sinceMs, recallId } = standingDemand(ascent.ladder.demands, ascent.nowMs) ?? controllerCause;
+  const { sinceMs, recallId } = pauseCause(ascent) ?? controllerCause;
   return { mover: "guest", sinceMs, recallId, detail: "the guest ended" };
 }
 

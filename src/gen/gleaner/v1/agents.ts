@@ -339,6 +339,7 @@ export interface ConnectResponse {
     | { $case: "readLog"; value: ReadLog }
     | { $case: "recallReportAck"; value: RecallReportAck }
     | { $case: "poolSettings"; value: PoolSettings }
+    | { $case: "withdraw"; value: WithdrawCommand }
     | undefined;
 }
 
@@ -560,6 +561,17 @@ export interface OwnerDemand {
   recallId: string;
   /** Until the device must be released, from the arrival of the command. 0: a Busy hint without a deadline. */
   deadlineMs: number;
+  /** How long a Busy hint stands against a resume unless it is withdrawn. 0: until the next ResumeCommand. */
+  hintTtlMs: number;
+}
+
+/** The owner has taken a demand back before the lease began to vacate. The guest stays paused until it is resumed. */
+export interface WithdrawCommand {
+  header:
+    | CommandHeader
+    | undefined;
+  /** Empty: the Busy hint. */
+  recallId: string;
 }
 
 export interface LeaseReportAck {
@@ -796,6 +808,9 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
       case "poolSettings":
         PoolSettings.encode(message.body.value, writer.uint32(90).fork()).join();
         break;
+      case "withdraw":
+        WithdrawCommand.encode(message.body.value, writer.uint32(98).fork()).join();
+        break;
     }
     return writer;
   },
@@ -901,6 +916,14 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
             message.body = { $case: "poolSettings", value: PoolSettings.decode(reader, reader.uint32()) };
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.body = { $case: "withdraw", value: WithdrawCommand.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -982,6 +1005,12 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
       case "poolSettings": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "poolSettings", value: PoolSettings.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "withdraw": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "withdraw", value: WithdrawCommand.fromPartial(object.body.value) };
         }
         break;
       }
@@ -3192,7 +3221,7 @@ export const KillCommand: MessageFns<KillCommand> = {
 };
 
 function createBaseOwnerDemand(): OwnerDemand {
-  return { recallId: "", deadlineMs: 0 };
+  return { recallId: "", deadlineMs: 0, hintTtlMs: 0 };
 }
 
 export const OwnerDemand: MessageFns<OwnerDemand> = {
@@ -3202,6 +3231,9 @@ export const OwnerDemand: MessageFns<OwnerDemand> = {
     }
     if (message.deadlineMs !== 0) {
       writer.uint32(16).uint64(message.deadlineMs);
+    }
+    if (message.hintTtlMs !== 0) {
+      writer.uint32(24).uint64(message.hintTtlMs);
     }
     return writer;
   },
@@ -3235,6 +3267,14 @@ export const OwnerDemand: MessageFns<OwnerDemand> = {
             message.deadlineMs = longToNumber(reader.uint64());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.hintTtlMs = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3254,6 +3294,76 @@ export const OwnerDemand: MessageFns<OwnerDemand> = {
     const message = createBaseOwnerDemand();
     message.recallId = object.recallId ?? "";
     message.deadlineMs = object.deadlineMs ?? 0;
+    message.hintTtlMs = object.hintTtlMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseWithdrawCommand(): WithdrawCommand {
+  return { header: undefined, recallId: "" };
+}
+
+export const WithdrawCommand: MessageFns<WithdrawCommand> = {
+  encode(message: WithdrawCommand, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.header !== undefined) {
+      CommandHeader.encode(message.header, writer.uint32(10).fork()).join();
+    }
+    if (message.recallId !== "") {
+      writer.uint32(18).string(message.recallId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WithdrawCommand {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWithdrawCommand();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.header = CommandHeader.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.recallId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<WithdrawCommand>, I>>(base?: I): WithdrawCommand {
+    return WithdrawCommand.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WithdrawCommand>, I>>(object: I): WithdrawCommand {
+    const message = createBaseWithdrawCommand();
+    message.header = (object.header !== undefined && object.header !== null)
+      ? CommandHeader.fromPartial(object.header)
+      : undefined;
+    message.recallId = object.recallId ?? "";
     return message;
   },
 };
