@@ -83,10 +83,11 @@ export async function startController(options: ControllerOptions): Promise<Runni
   await signals.load();
   const tenants = new TenantUses({
     fleet,
-    usage: await TenantUsage.load(redis, settings.zone, settings.fairShare.halfLifeMs, log),
+    usage: new TenantUsage(redis, settings.zone, settings.fairShare, log),
     clock,
     settings: settings.fairShare,
   });
+  await tenants.load();
   const forecaster = new Forecaster({ ...settings.forecast, staleMs: settings.telemetry.staleMs });
   const breaker = new Breaker(settings.forecast);
   const meetings = new MeetingsMeter();
@@ -119,17 +120,15 @@ export async function startController(options: ControllerOptions): Promise<Runni
   journal.write({ type: "alive", atMs: clock.wallMs() });
 
   const snapshots = new Snapshots({ fleet, signals, owners, forecaster, breaker, meetings, tenants, settings, clock });
-  const decider = createDecider({
-    workerAboveDevices,
-    settings: {
-      fitChanceMin: settings.forecast.fitChanceMin,
-      evictionPenaltyMs: settings.forecast.evictionPenaltyMs,
-      pausePenaltyMs: settings.forecast.resumeIdleMsMin,
-      checkpointIntervalMs: settings.guest.checkpointIntervalMs,
-      horizonMs: settings.forecast.horizonMs,
-      tickMs: settings.telemetry.sampleIntervalMs,
-    },
-  });
+  const cycleSettings = {
+    fitChanceMin: settings.forecast.fitChanceMin,
+    evictionPenaltyMs: settings.forecast.evictionPenaltyMs,
+    pausePenaltyMs: settings.forecast.resumeIdleMsMin,
+    checkpointIntervalMs: settings.guest.checkpointIntervalMs,
+    horizonMs: settings.forecast.horizonMs,
+    tickMs: settings.telemetry.sampleIntervalMs,
+  };
+  const decider = createDecider({ workerAboveDevices, settings: cycleSettings });
   const cycle = new Cycle({
     fleet,
     queue,
@@ -138,6 +137,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     signals,
     snapshots,
     decider,
+    cycleSettings,
     forecaster,
     steps,
     guests,
@@ -165,7 +165,8 @@ export async function startController(options: ControllerOptions): Promise<Runni
     },
     settings,
     logger: log,
-    isServing: () => ready,
+    metrics,
+    serving: () => ready,
   });
   const http = await startHttp({
     address: settings.listen.httpAddress,

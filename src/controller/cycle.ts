@@ -2,7 +2,8 @@ import { checkpointIntervalMs } from "../core/checkpoint-interval.ts";
 import { unlentReason, type CycleDecisions, type Lend } from "../core/cycle.ts";
 import type { WaitingGuest } from "../core/guest.ts";
 import type { Lease } from "../core/lease.ts";
-import type { Snapshot } from "../core/snapshot.ts";
+import { explainWait, type WaitExplanation } from "../core/cycle-explain.ts";
+import type { CycleSettings, Snapshot } from "../core/snapshot.ts";
 import type { Forecaster } from "../core/survival.ts";
 import { specToProto } from "../api/convert/guest.ts";
 import { grantToProto } from "../api/convert/lease.ts";
@@ -25,7 +26,7 @@ import type { Snapshots } from "./snapshots.ts";
 import type { TenantUses } from "./tenant-uses.ts";
 
 /** What the last cycle knew and decided, for those who ask why. */
-export interface LastCycle {
+interface LastCycle {
   readonly snapshot: Snapshot;
   readonly decisions: CycleDecisions;
 }
@@ -38,6 +39,7 @@ interface CycleParts {
   readonly signals: OwnerSignals;
   readonly snapshots: Snapshots;
   readonly decider: Decider;
+  readonly cycleSettings: CycleSettings;
   readonly forecaster: Forecaster;
   readonly steps: LeaseSteps;
   readonly guests: LiveGuests;
@@ -60,8 +62,10 @@ export class Cycle {
     this.#parts = parts;
   }
 
-  get last(): LastCycle | null {
-    return this.#last;
+  /** Why a guest waits, as the last cycle saw it; null: it was not among the heads then, or it was lent devices. */
+  explain(guestId: string): WaitExplanation | null {
+    if (this.#last === null) return null;
+    return explainWait(this.#last.snapshot, this.#last.decisions, guestId, this.#parts.cycleSettings);
   }
 
   /** Something changed that may allow a lend: the next cycle runs soon. */
@@ -110,7 +114,7 @@ export class Cycle {
   async #lend(lends: readonly Lend[], heads: ReadonlyMap<string, WaitingGuest>): Promise<void> {
     if (lends.length === 0) return;
     const { store, stream, clock, metrics, reign, fleet, queue, log } = this.#parts;
-    if (stream.isFull) return log.error("the ledger's stream is full: nothing is lent until the books have caught up");
+    if (await stream.isFull()) return log.error("the ledger's stream is full: nothing is lent until the books have caught up");
     const waiting = new Set(queue.heads().map(({ id }) => id));
     const valid = lends.filter((lend) => waiting.has(lend.guestId) && this.#mayLend(lend));
     if (valid.length < lends.length) metrics.lendRefused.inc({ reason: "changed_meanwhile" }, lends.length - valid.length);

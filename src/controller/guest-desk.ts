@@ -1,4 +1,3 @@
-import { explain } from "../core/explain.ts";
 import { reasons } from "../core/reasons.ts";
 import type {
   Explanation,
@@ -136,15 +135,10 @@ export class Guests implements GuestDesk {
       tenantWeight: use.weight,
     };
     if (!waiting) return { ...facts, reasonCode: guest.state, reason: guest.reason || `The guest is ${guest.state}.`, obstacles: [] };
-    const { last } = cycle;
-    const found = last === null ? null : explain(last.snapshot, last.decisions, id);
+    const found = cycle.explain(id);
     if (found === null) return { ...facts, ...this.#notYetConsidered(guest), obstacles: [] };
-    return {
-      ...facts,
-      reasonCode: found.reasonCode,
-      reason: reasons[found.reasonCode],
-      obstacles: found.obstacles.map(({ reasonCode, devices }) => ({ reasonCode, reason: reasons[reasonCode], devices })),
-    };
+    const { reasonCode, reason, obstacles } = found;
+    return { ...facts, reasonCode, reason, obstacles };
   }
 
   #notYetConsidered(guest: GuestView): { reasonCode: string; reason: string } {

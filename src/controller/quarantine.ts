@@ -33,9 +33,13 @@ export class Quarantines {
   }
 
   async load(): Promise<void> {
-    for (const { device, cause, reason } of await this.#store.quarantines()) {
-      this.#add(device, cause, reason);
-      if (cause === blackHole) this.#blackUntilMs.set(device, this.#clock.monotonicMs() + this.#forMs);
+    const reasons = await this.#store.quarantines();
+    for (const { lease } of this.#fleet.unproven.values())
+      for (const { device } of lease.grants) this.#add(device, lease.id, reasons.get(device) ?? "the hand-back was not proven");
+    for (const [device, reason] of reasons) {
+      if (this.#causes.has(device)) continue;
+      this.#add(device, blackHole, reason);
+      this.#blackUntilMs.set(device, this.#clock.monotonicMs() + this.#forMs);
     }
   }
 

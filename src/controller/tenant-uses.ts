@@ -9,6 +9,8 @@ import type { Fleet } from "./fleet.ts";
 export class TenantUses {
   readonly #fleet: Fleet;
   readonly #usage: TenantUsage;
+  /** Device-ms, decayed to the last count. */
+  readonly #used = new Map<string, number>();
   readonly #clock: Clock;
   readonly #settings: Settings["fairShare"];
   #countedToMs: number;
@@ -21,9 +23,13 @@ export class TenantUses {
     this.#countedToMs = parts.clock.monotonicMs();
   }
 
+  async load(): Promise<void> {
+    for (const [tenant, deviceMs] of await this.#usage.read(this.#clock.wallMs())) this.#used.set(tenant, deviceMs);
+  }
+
   async save(): Promise<void> {
     this.count();
-    await this.#usage.flush(this.#clock.wallMs());
+    await this.#usage.write(this.#used, this.#clock.wallMs());
   }
 
   /** Counts what the live leases had since the last call; a paused guest uses nothing. */
@@ -31,7 +37,7 @@ export class TenantUses {
     const nowMs = this.#clock.monotonicMs();
     const elapsedMs = nowMs - this.#countedToMs;
     this.#countedToMs = nowMs;
-    const atMs = this.#clock.wallMs();
+    this.#decay(elapsedMs);
     const shares = new Map<string, number>();
     for (const { lease } of this.#fleet.leases.values()) {
       if (lease.state === "paused") continue;
@@ -39,12 +45,22 @@ export class TenantUses {
       for (const grant of lease.grants) permille += grant.sharePermille;
       shares.set(lease.tenant, permille);
     }
-    for (const [tenant, permille] of shares) this.#usage.add(tenant, (permille / 1_000) * elapsedMs, atMs);
+    for (const [tenant, permille] of shares)
+      this.#used.set(tenant, (this.#used.get(tenant) ?? 0) + (permille / 1_000) * elapsedMs);
+  }
+
+  /** A tenant that has as good as nothing left is forgotten, so that names which come and go do not pile up. */
+  #decay(elapsedMs: number): void {
+    const kept = 2 ** (-elapsedMs / this.#settings.halfLifeMs);
+    for (const [tenant, deviceMs] of this.#used) {
+      if (deviceMs * kept < 1) this.#used.delete(tenant);
+      else this.#used.set(tenant, deviceMs * kept);
+    }
   }
 
   of(tenant: string): TenantUse {
     const weight = this.#settings.weights[tenant] ?? this.#settings.weight;
-    return { tenant, weight, usedDeviceMs: this.#usage.deviceMs(tenant, this.#clock.wallMs()) };
+    return { tenant, weight, usedDeviceMs: this.#used.get(tenant) ?? 0 };
   }
 
   /** Of the tenants that wait. */

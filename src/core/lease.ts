@@ -1,4 +1,3 @@
-import type { DeviceUuid } from "./device.ts";
 import type { Grant } from "./guest.ts";
 
 /**
@@ -100,26 +99,3 @@ export interface LeaseEnd {
  * `lost`: its agent or host vanished. Anything else is the guest's own failure.
  */
 export type AttemptOutcome = "done" | "checkpointed" | "evicted" | "failed" | "cancelled" | "lost";
-
-/** One lease per device and its owner's view of it; used wherever leases are looked up by device. */
-export type LeasesByDevice = ReadonlyMap<DeviceUuid, readonly Lease[]>;
-
-/** One step of one lease as its agent reports it. */
-export interface StepReport {
-  readonly leaseId: string;
-  readonly token: FencingToken;
-  /** Counts the steps of the lease from 1. */
-  readonly step: number;
-  readonly state: LeaseState;
-  /** How long ago it happened. */
-  readonly ageMs: number;
-  readonly mover: Mover;
-  readonly detail: string;
-  /** From the owner's signal at the agent to this step; null: no owner waited. */
-  readonly signalToStepMs: number | null;
-  /** The recall that it serves; empty: none. */
-  readonly recallId: string;
-  /** With final states, and as measured so far in Hello. */
-  readonly end: LeaseEnd | null;
-  readonly devices: readonly DeviceUuid[];
-}
