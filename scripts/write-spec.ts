@@ -1,0 +1,4 @@
+import { writeFileSync } from "node:fs";
+import { specFromCode, specPath } from "../test/support/spec-tests.ts";
+
+writeFileSync(specPath, specFromCode());
