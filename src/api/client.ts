@@ -1,6 +1,5 @@
 import { Channel, ChannelCredentials } from "@grpc/grpc-js";
-import { createClientFactory, type ClientMiddleware } from "nice-grpc";
-import { errorDetailsClientMiddleware } from "nice-grpc-error-details";
+import { createClientFactory, Metadata, type ClientMiddleware } from "nice-grpc";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { AgentServiceDefinition, type AgentServiceClient } from "../gen/gleaner/v1/agents.ts";
 import { GuestServiceDefinition, type GuestServiceClient } from "../gen/gleaner/v1/guests.ts";
@@ -68,9 +67,7 @@ const channelOptions = {
  */
 export function connectClients(address: string, { callMsMax = 30_000 }: ClientOptions = {}): Clients {
   const channel = new Channel(address, ChannelCredentials.createInsecure(), channelOptions);
-  const factory = createClientFactory()
-    .use(errorDetailsClientMiddleware)
-    .use(throwGleanerErrors(address, callMsMax));
+  const factory = createClientFactory().use(throwGleanerErrors(address, callMsMax));
   return {
     guests: factory.create(GuestServiceDefinition, channel),
     owners: factory.create(OwnerServiceDefinition, channel),
@@ -86,15 +83,18 @@ function throwGleanerErrors(address: string, callMsMax: number): ClientMiddlewar
     const method = call.method.path.slice(call.method.path.lastIndexOf("/") + 1);
     const unary = !call.requestStream && !call.responseStream;
     const deadline = unary ? new Deadline(callMsMax, options.signal) : null;
+    let trailer = Metadata();
+    const onTrailer = (received: Metadata) => {
+      trailer = received;
+      options.onTrailer?.(received);
+    };
     try {
-      return yield* call.next(
-        call.request,
-        deadline === null ? options : { ...options, signal: deadline.signal },
-      );
+      const signal = deadline?.signal ?? options.signal;
+      return yield* call.next(call.request, { ...options, onTrailer, ...(signal && { signal }) });
     } catch (thrown) {
       if (deadline?.passed === true && isAbortError(thrown))
         throw new GleanerError("CALL_TIMED_OUT", { address, method }, { cause: thrown });
-      throw fromRpcError(thrown, { address, method });
+      throw fromRpcError(thrown, trailer, { address, method });
     } finally {
       deadline?.end();
     }

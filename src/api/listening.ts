@@ -4,7 +4,6 @@ import {
   type ServiceImplementation,
   type TsProtoServiceDefinition,
 } from "nice-grpc";
-import { errorDetailsServerMiddleware } from "nice-grpc-error-details";
 import type { Settings } from "../config/settings.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { HealthDefinition } from "../gen/grpc/health/v1/health.ts";
@@ -59,9 +58,7 @@ export async function listenWith(
     // A peer that vanished is noticed, so that its streams do not stay open.
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 10_000,
-  })
-    .use(errorDetailsServerMiddleware)
-    .use(answerErrors(logger, metrics));
+  }).use(answerErrors(logger, metrics));
   // Agents are as many as there are hosts; everyone else is limited.
   const streams = {
     watchers: new OpenStreams(settings.api.watchersMax),

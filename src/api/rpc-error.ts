@@ -1,42 +1,47 @@
-import { ClientError, Status } from "nice-grpc-common";
-import {
-  BadRequest,
-  ErrorInfo,
-  LocalizedMessage,
-  RetryInfo,
-  RichClientError,
-  RichServerError,
-} from "nice-grpc-error-details";
+import { ClientError, type Metadata, ServerError, Status } from "nice-grpc-common";
 import { catalogue, type ErrorCode } from "../errors/catalogue.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
+import type { Any } from "../gen/google/protobuf/any.ts";
+import { BadRequest, ErrorInfo, RetryInfo } from "../gen/google/rpc/error_details.ts";
+import { Status as RpcStatus } from "../gen/google/rpc/status.ts";
 
 /** Of google.rpc.ErrorInfo, whose `reason` is the code of the catalogue. */
 const domain = "gleaner";
 const retryAfterS = 1;
+const detailsTrailer = "grpc-status-details-bin";
+
+/** The status message says code, what is wrong and what to do, for whoever reads only that. */
+export function toRpcError(error: GleanerError): ServerError {
+  const message = /[.!?]$/.test(error.message) ? error.message : `${error.message}.`;
+  return new ServerError(Status[error.status], `${error.code}: ${message} ${error.remedy}`);
+}
 
 /**
- * The status message says code, what is wrong and what to do, for whoever reads only that. The details carry the same for
- * machines: ErrorInfo (code and metadata), BadRequest (the field), RetryInfo (UNAVAILABLE), LocalizedMessage (the remedy).
+ * The same for machines, in the trailer grpc-status-details-bin: ErrorInfo (the code; the values of the message; the remedy),
+ * BadRequest (the field at fault), RetryInfo (with UNAVAILABLE).
  */
-export function toRpcError(error: GleanerError): RichServerError {
-  const metadata = Object.fromEntries(Object.entries(error.details).map(([key, value]) => [key, `${value}`]));
-  const details: ConstructorParameters<typeof RichServerError>[2] = [
-    ErrorInfo.fromPartial({ reason: error.code, domain, metadata }),
-    LocalizedMessage.fromPartial({ locale: "en", message: `${error.message} ${error.remedy}` }),
-  ];
-  if (error.code === "INVALID_FIELD")
-    details.push(
-      BadRequest.fromPartial({
-        fieldViolations: [{ field: error.field, description: `${error.details["problem"]}` }],
-      }),
-    );
+export function addDetails(trailer: Metadata, error: GleanerError): void {
+  const metadata = { ...stringValues(error.details), remedy: error.remedy };
+  const details = [packed("ErrorInfo", ErrorInfo.encode({ reason: error.code, domain, metadata }).finish())];
+  if (error.field !== "") {
+    const description = `${error.details["problem"] ?? error.message}`;
+    const fieldViolations = [{ field: error.field, description }];
+    details.push(packed("BadRequest", BadRequest.encode({ fieldViolations }).finish()));
+  }
   if (error.status === "UNAVAILABLE")
-    details.push(RetryInfo.fromPartial({ retryDelay: { seconds: retryAfterS, nanos: 0 } }));
-  return new RichServerError(
-    Status[error.status],
-    `${error.code}: ${error.message} ${error.remedy}`,
-    details,
-  );
+    details.push(
+      packed("RetryInfo", RetryInfo.encode({ retryDelay: { seconds: retryAfterS, nanos: 0 } }).finish()),
+    );
+  const { code, details: message } = toRpcError(error);
+  trailer.set(detailsTrailer, RpcStatus.encode({ code, message, details }).finish());
+}
+
+function packed(name: string, value: Uint8Array): Any {
+  return { typeUrl: `type.googleapis.com/google.rpc.${name}`, value };
+}
+
+function stringValues(details: GleanerError["details"]): Record<string, string> {
+  return Object.fromEntries(Object.entries(details).map(([key, value]) => [key, `${value}`]));
 }
 
 /** Who was asked what, for the message. */
@@ -50,16 +55,24 @@ export interface Asked {
  * What a client throws for what came over the wire: a GleanerError, or the caller's own AbortError as it is.
  * Statuses without our details come from the transport or from another server.
  */
-export function fromRpcError(thrown: unknown, asked: Asked): unknown {
+export function fromRpcError(thrown: unknown, trailer: Metadata, asked: Asked): unknown {
   if (isAbortError(thrown) || thrown instanceof GleanerError) return thrown;
-  if (!(thrown instanceof ClientError)) return new GleanerError("INTERNAL", { problem: String(thrown) });
-  const info =
-    thrown instanceof RichClientError
-      ? thrown.extra.find((detail) => detail.$type === "google.rpc.ErrorInfo")
-      : undefined;
-  if (info?.domain === domain && info.reason in catalogue)
-    return new GleanerError(info.reason as ErrorCode, info.metadata, { cause: thrown });
-  return new GleanerError(...transportError(thrown, asked), { cause: thrown });
+  if (!(thrown instanceof ClientError))
+    return new GleanerError("INTERNAL", { problem: String(thrown) }, { cause: thrown });
+  const info = errorInfo(trailer);
+  if (info?.domain !== domain || !(info.reason in catalogue))
+    return new GleanerError(...transportError(thrown, asked), { cause: thrown });
+  const { remedy: _, ...details } = info.metadata;
+  return new GleanerError(info.reason as ErrorCode, details, { cause: thrown });
+}
+
+function errorInfo(trailer: Metadata): ErrorInfo | null {
+  const bytes = trailer.get(detailsTrailer);
+  if (!(bytes instanceof Uint8Array)) return null;
+  const detail = RpcStatus.decode(bytes).details.find(({ typeUrl }) =>
+    typeUrl.endsWith("/google.rpc.ErrorInfo"),
+  );
+  return detail === undefined ? null : ErrorInfo.decode(detail.value);
 }
 
 function transportError(

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { ServerError, Status, type ServerMiddleware, type TsProtoServiceDefinition } from "nice-grpc";
+import type { ServerMiddleware, TsProtoServiceDefinition } from "nice-grpc";
+import type { StatusName } from "../errors/catalogue.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { Metrics } from "../runtime/metrics.ts";
-import { isAbortError, toRpcError } from "./rpc-error.ts";
+import { addDetails, isAbortError, toRpcError } from "./rpc-error.ts";
 
 /** What stands in the place of a request that could not be decoded, so that its sender can be told. */
 class Undecodable {
@@ -36,7 +37,7 @@ export function tellUndecodable<Definition extends TsProtoServiceDefinition>(
 export function answerErrors(logger: Logger, metrics?: Metrics): ServerMiddleware {
   return async function* answer(call, context) {
     const method = call.method.path.slice(call.method.path.lastIndexOf("/") + 1);
-    let status: keyof typeof Status = "OK";
+    let status: "OK" | "CANCELLED" | StatusName = "OK";
     try {
       if (!call.requestStream && call.request instanceof Undecodable)
         throw new GleanerError("INVALID_FIELD", {
@@ -49,9 +50,10 @@ export function answerErrors(logger: Logger, metrics?: Metrics): ServerMiddlewar
         status = "CANCELLED";
         throw thrown;
       }
-      const error = thrown instanceof ServerError ? thrown : toRpcError(tellable(thrown, method, logger));
-      status = Status[error.code] as keyof typeof Status;
-      throw error;
+      const error = tellable(thrown, method, logger);
+      status = error.status;
+      addDetails(context.trailer, error);
+      throw toRpcError(error);
     } finally {
       metrics?.rpcs.inc({ method, status });
     }
