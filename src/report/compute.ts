@@ -11,7 +11,8 @@ import { kept } from "./schema.ts";
 interface Range {
   readonly fromMs: number;
   readonly toMs: number;
-  /** Things that happened at the very end count when the range has no end of its own. */
+  /** What happened, before the first device too, and at the very end when the range has no end of its own. */
+  readonly countsFromMs: number;
   readonly countsToMs: number;
   readonly widened: boolean;
 }
@@ -84,7 +85,7 @@ function compute(db: DatabaseSync, query: ReportQuery): Report {
     if (
       returnedAtMs !== null &&
       devices.has(device) &&
-      returnedAtMs >= range.fromMs &&
+      returnedAtMs >= range.countsFromMs &&
       returnedAtMs < range.countsToMs
     )
       returnsByRung.pause += 1;
@@ -119,6 +120,7 @@ function rangeOf(query: ReportQuery, beganMs: number, seenMs: number): Range {
   return {
     fromMs,
     toMs,
+    countsFromMs: floor(query.fromMs ?? 0),
     countsToMs: query.toMs === null || askedToMs > seenMs ? Number.MAX_SAFE_INTEGER : toMs,
     widened: fromMs < askedFromMs || ceil(askedToMs) > askedToMs,
   };
@@ -130,12 +132,15 @@ interface TenantAmount extends Amount {
 }
 
 function closedAmounts(db: DatabaseSync, { fromMs, toMs }: Range): TenantAmount[] {
-  // Exact in integers: a row that the range cuts is units = length × permille; a folded one lies in it whole.
+  // In integers, so that it is exact: numbers are bound as REAL. A folded row lies in the range whole.
   const rows = db
     .prepare(
-      `SELECT device, category, reason, tenant,
-       SUM(units * (MIN(to_ms, :toMs) - MAX(from_ms, :fromMs)) / (to_ms - from_ms)) AS deviceUs
-       FROM segments WHERE to_ms > :fromMs AND from_ms < :toMs GROUP BY device, category, reason, tenant`,
+      `WITH range (from_ms, to_ms) AS (SELECT CAST(:fromMs AS INTEGER), CAST(:toMs AS INTEGER))
+       SELECT device, category, reason, tenant, SUM(IIF(folded, units, units
+         * (MIN(segments.to_ms, range.to_ms) - MAX(segments.from_ms, range.from_ms))
+         / (segments.to_ms - segments.from_ms))) AS deviceUs
+       FROM segments, range WHERE segments.to_ms > range.from_ms AND segments.from_ms < range.to_ms
+       GROUP BY device, category, reason, tenant`,
     )
     .all({ fromMs, toMs });
   return rows as unknown as TenantAmount[];
@@ -160,20 +165,20 @@ function addAmount(
   else list[at] = { category, reason, deviceUs: deviceUs + list[at]!.deviceUs };
 }
 
-function counts(db: DatabaseSync, { fromMs, countsToMs }: Range) {
+function counts(db: DatabaseSync, { countsFromMs, countsToMs }: Range) {
   const rows = db
     .prepare(
       `SELECT name, device, tenant, SUM(n) AS n FROM counts WHERE at_ms >= ? AND at_ms < ?
        GROUP BY name, device, tenant`,
     )
-    .all(fromMs, countsToMs);
+    .all(countsFromMs, countsToMs);
   return rows as unknown as { name: CountName; device: string; tenant: string; n: number }[];
 }
 
-function waits(db: DatabaseSync, { fromMs, countsToMs }: Range) {
+function waits(db: DatabaseSync, { countsFromMs, countsToMs }: Range) {
   const rows = db
     .prepare("SELECT stage, device, tenant, ms FROM waits WHERE at_ms >= ? AND at_ms < ?")
-    .all(fromMs, countsToMs);
+    .all(countsFromMs, countsToMs);
   return rows as unknown as Pick<Wait, "stage" | "device" | "tenant" | "ms">[];
 }
 

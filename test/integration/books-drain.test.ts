@@ -1,0 +1,145 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Redis } from "ioredis";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { LedgerEvent } from "../../src/core/ledger-event.ts";
+import { openBooks, type Books } from "../../src/report/books.ts";
+import { startDrain, type Drain } from "../../src/report/drain.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { createLogger } from "../../src/runtime/log.ts";
+import { connectRedis } from "../../src/store/connection.ts";
+import { LedgerStream } from "../../src/store/ledger-stream.ts";
+import { deviceEvent } from "../support/ledger-events.ts";
+import { freshZone, startTestRedis, type TestRedis } from "../support/redis.ts";
+
+const all = { fromMs: null, toMs: null, pricePerGpuHour: 0, pool: "" };
+const log = createLogger({ name: "test", level: "silent" });
+const alive = (atMs: number): LedgerEvent => ({ type: "alive", atMs });
+const owner = (atMs: number, state: "busy" | "idle"): LedgerEvent => ({
+  type: "owner",
+  atMs,
+  device: "gpu-0",
+  state,
+  reason: "seen",
+});
+
+describe("the drain", () => {
+  let server: TestRedis;
+  let redis: Redis;
+  let stream: LedgerStream;
+  let dir: string;
+  let path: string;
+  let books: Books;
+  beforeAll(async () => {
+    server = await startTestRedis();
+    redis = await connectRedis(server.url, { name: "test" });
+  });
+  afterAll(async () => {
+    redis.disconnect();
+    await server.stop();
+  });
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), "gleaner-drain-"));
+    path = join(dir, "ledger.sqlite");
+    books = openBooks(path);
+    stream = new LedgerStream(redis, freshZone(), { streamEntriesMax: 100_000 });
+  });
+  afterEach(() => {
+    books.close();
+    rmSync(dir, { recursive: true });
+  });
+  /** Asked for once in an hour: what happens in a test happens by flush. */
+  const start = (source: Parameters<typeof startDrain>[0]["stream"] = stream): Drain =>
+    startDrain({ stream: source, books, intervalMs: 3_600_000, clock: systemClock, log });
+
+  it("has everything in the books that was written before a flush, in its order, and empties the stream", async () => {
+    await using drain = start();
+    await stream.append([deviceEvent("gpu-0", 0)]);
+    for (let i = 0; i < 2_500; i += 500)
+      await stream.append(Array.from({ length: 500 }, (_, j) => owner(i + j, j % 2 === 0 ? "busy" : "idle")));
+    await stream.append([alive(10_000)]);
+    await drain.flush();
+    expect(books.report(all)).toMatchObject({ toMs: 10_000, balanced: true });
+    expect(await stream.length()).toBe(0);
+  });
+
+  it("serves flushes that come while it moves", async () => {
+    await using drain = start();
+    const flushes: Promise<void>[] = [];
+    for (let i = 1; i <= 20; i += 1) {
+      await stream.append([alive(i)]);
+      flushes.push(drain.flush().then(() => expect(books.report(all).toMs).toBeGreaterThanOrEqual(i)));
+    }
+    await Promise.all(flushes);
+  });
+
+  it("follows by itself at its interval", async () => {
+    const { promise: trimmed, resolve } = Promise.withResolvers<void>();
+    const watched = {
+      readAfter: (id: string, count: number) => stream.readAfter(id, count),
+      trimTo: async (id: string) => {
+        await stream.trimTo(id);
+        resolve();
+      },
+    };
+    await stream.append([alive(7)]);
+    await using _ = startDrain({ stream: watched, books, intervalMs: 5, clock: systemClock, log });
+    await trimmed;
+    expect(books.report(all).toMs).toBe(7);
+  });
+
+  it("counts nothing twice when it died between the books and the trim", async () => {
+    const dies = {
+      readAfter: (id: string, count: number) => stream.readAfter(id, count),
+      trimTo: () => Promise.reject(new Error("killed")),
+    };
+    const lent: LedgerEvent = {
+      type: "lent",
+      atMs: 5,
+      leaseId: "g1:1",
+      guestId: "g1",
+      tenant: "red",
+      attempt: 1,
+      grants: [{ device: "gpu-0", sharePermille: 1_000, memoryMib: 1 }],
+      reason: "",
+      forecastHash: "",
+    };
+    await stream.append([deviceEvent("gpu-0", 0), lent, alive(9)]);
+    const dying = start(dies);
+    await dying.flush();
+    await dying.close();
+    books.close();
+    books = openBooks(path);
+    expect(await stream.length()).toBe(3);
+    await stream.append([alive(10)]);
+    await using drain = start();
+    await drain.flush();
+    expect(books.report(all)).toMatchObject({ toMs: 10, total: { leases: 1 } });
+    expect(await stream.length()).toBe(0);
+  });
+
+  it("keeps in the stream what the books cannot take, and takes it later", async () => {
+    await stream.append([deviceEvent("gpu-0", 0), alive(9)]);
+    let full = true;
+    const drain = startDrain({
+      stream,
+      books: {
+        lastId: () => books.lastId(),
+        apply: (entries) => {
+          if (full) throw new Error("disk full");
+          books.apply(entries);
+        },
+      },
+      intervalMs: 3_600_000,
+      clock: systemClock,
+      log,
+    });
+    await expect(drain.flush()).rejects.toThrow("disk full");
+    expect(await stream.length()).toBe(2);
+    full = false;
+    await drain.close();
+    expect(books.report(all)).toMatchObject({ toMs: 9, devices: [{ device: "gpu-0" }] });
+    expect(await stream.length()).toBe(0);
+  });
+});
