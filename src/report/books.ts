@@ -1,5 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Account } from "../core/account.ts";
+import type { GuestState } from "../core/guest.ts";
 import type { LedgerEvent } from "../core/ledger-event.ts";
 import type { DecisionQuery, DecisionView, ReportQuery } from "../api/ports.ts";
 import { computeReport } from "./compute.ts";
@@ -8,6 +9,9 @@ import { openPostings } from "./postings.ts";
 import { openRecords } from "./records.ts";
 import type { Report } from "./report.ts";
 import { isDamage, kept, moveAside, openForReading, openForWriting, unreadable } from "./schema.ts";
+
+/** Before every entry of a stream. */
+const noId = "0-0";
 
 /** One entry of the ledger's stream; ids are Redis's, `ms-sequence`, and grow. */
 export interface LedgerEntry {
@@ -28,6 +32,9 @@ export interface Books extends BooksReader {
   apply(entries: readonly LedgerEntry[]): void;
   /** Of the newest entry in the books; `0-0` when there is none. */
   lastId(): string;
+  /** Time of the newest entry, ms: the controller that wrote it lived then. null when there is none. */
+  seenToMs(): number | null;
+  endedGuests(): Readonly<Partial<Record<GuestState, number>>>;
 }
 
 /** For one writer. A damaged file is set aside and the books begin anew, which the reports then say. */
@@ -77,7 +84,7 @@ class SqlBooks implements Books {
   readonly #records: ReturnType<typeof openRecords>;
   #account = new Account();
   #facts = new Map<string, LeaseFacts>();
-  #lastId = "0-0";
+  #lastId = noId;
   #seenMs = 0;
 
   constructor(db: DatabaseSync, path: string, setAside: string | null) {
@@ -108,6 +115,14 @@ class SqlBooks implements Books {
 
   lastId(): string {
     return this.#lastId;
+  }
+
+  seenToMs(): number | null {
+    return this.#lastId === noId ? null : this.#seenMs;
+  }
+
+  endedGuests(): Readonly<Partial<Record<GuestState, number>>> {
+    return this.#records.endedGuests();
   }
 
   apply(entries: readonly LedgerEntry[]): void {

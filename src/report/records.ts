@@ -46,6 +46,7 @@ export function openRecords(db: DatabaseSync) {
   const moveGuest = db.prepare("UPDATE guests SET state = ? WHERE id = ?");
   const dropGuest = db.prepare("DELETE FROM guests WHERE id = ?");
   const countEnded = db.prepare("INSERT INTO ended_guests VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1");
+  const ended = db.prepare("SELECT state, n FROM ended_guests");
   const gap = db.prepare("INSERT INTO gaps (from_ms, to_ms, text) VALUES (?, ?, ?)");
 
   function record(event: LedgerEvent, facts: Facts, leases: ReadonlyMap<string, LeaseFacts>): void {
@@ -108,6 +109,8 @@ export function openRecords(db: DatabaseSync) {
       ] as const)
         db.exec(`DELETE FROM ${table} WHERE id <= (SELECT MAX(id) FROM ${table}) - ${rowsMax}`);
     },
+    endedGuests: (): Partial<Record<GuestState, number>> =>
+      Object.fromEntries(ended.all().map((row) => [String(row["state"]), Number(row["n"])])),
     load: () => loadState(db),
   };
 }

@@ -201,10 +201,10 @@ function deviceTable({ devices }: Report, unit: Unit, devicesMax: number): strin
     const of = (category: Category) =>
       amounts.reduce((sum, each) => sum + (each.category === category ? each.deviceUs : 0), 0);
     const sumUs = amounts.reduce((sum, { deviceUs }) => sum + deviceUs, 0);
-    const balance = `${hours(sumUs)} ${sumUs === elapsedUs ? "=" : "≠"} ${hours(elapsedUs)}`;
+    const balance = `${sumUs === elapsedUs ? "=" : "≠"} ${hours(elapsedUs)}`;
     return [shorten(device), shorten(pool), ...shown.map((category) => hours(of(category))), balance];
   };
-  const head = ["device", "pool", ...shown.map((category) => headings[category]), "Σ = elapsed"];
+  const head = ["device", "pool", ...shown.map((category) => headings[category]), "= elapsed"];
   return table(head, devices.slice(0, devicesMax).map(row), shown.length > 7 ? 0 : 1);
 }
 

@@ -336,7 +336,18 @@ describe("the books", () => {
     expect(books.report(all).guestsByState).toEqual({ running: 1, waiting: 1, succeeded: 1 });
     books.apply(entries([step(4, "released"), guest(4, "g1", "waiting")], 8));
     expect(books.report(all).guestsByState).toEqual({ waiting: 2, succeeded: 1 });
+    expect(books.endedGuests()).toEqual({ succeeded: 1 });
     books.close();
+  });
+
+  it("remembers over a restart how far it saw, so that the next controller can name the outage", () => {
+    const books = openBooks(path);
+    expect(books.seenToMs()).toBe(null);
+    books.apply(entries([alive(70), alive(60)]));
+    books.close();
+    const again = openBooks(path);
+    expect(again.seenToMs()).toBe(70);
+    again.close();
   });
 
   it("names an outage as a gap", () => {
