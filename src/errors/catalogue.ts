@@ -104,6 +104,26 @@ export const catalogue = {
     message: "The controller is still reading its state after a start.",
     remedy: "Try again in a second; the client library does so by itself.",
   },
+  AGENT_STATE_UNREADABLE: {
+    status: "FAILED_PRECONDITION",
+    message: "The agent's state at {path} cannot be read: {problem}",
+    remedy: "Restore the file. Without it the agent would not know what it promised; move it away only while no guest runs.",
+  },
+  AGENT_DIR_IN_USE: {
+    status: "FAILED_PRECONDITION",
+    message: "Another agent works in {path}.",
+    remedy: "Stop it, or give this agent a data directory of its own.",
+  },
+  RUNTIME_UNAVAILABLE: {
+    status: "FAILED_PRECONDITION",
+    message: "Guests cannot be run by {runtime} on this machine: {problem}",
+    remedy: "Give the agent the right to make cgroups, or let it choose the runtime by itself (auto).",
+  },
+  LAUNCH_FAILED: {
+    status: "FAILED_PRECONDITION",
+    message: "{command} could not be started: {problem}",
+    remedy: "Check on the agent's host what the message names; the guest counts it as a failure.",
+  },
   AGENT_UNREACHABLE: {
     status: "UNAVAILABLE",
     message: "The agent of host {host} is not connected.",

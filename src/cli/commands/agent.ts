@@ -1,0 +1,72 @@
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { Command, Option } from "commander";
+import { runAgent } from "../../agent/agent.ts";
+import { defaults } from "../../config/defaults.ts";
+import type { Cli } from "../cli.ts";
+import { parseAddress } from "../options.ts";
+import { serveUntilStopped } from "../serve.ts";
+import { addSettingsOptions, loggerOf, settingsOf, type SettingsOptions } from "../settings-options.ts";
+import { addTelemetryOptions, openTelemetry, type TelemetryOptions } from "../telemetry-options.ts";
+
+interface Options extends SettingsOptions, TelemetryOptions {
+  readonly controller: string;
+  readonly recallListen: string;
+  readonly host: string;
+  readonly agentId?: string;
+}
+
+export function command(cli: Cli): Command {
+  const agent = new Command("agent").description(
+    `Runs the agent of one GPU host: reads telemetry, starts guests, pauses, vacates and kills them, and proves each
+hand-back. Owner first: when an owner comes back it pauses the guest at once and tells the controller afterwards.`,
+  );
+  addTelemetryOptions(agent);
+  return addSettingsOptions(agent, cli)
+    .addOption(
+      new Option("--controller <host:port>", "controller to work for (GLEANER_ADDRESS)")
+        .default(cli.environment.address ?? defaults.listen.apiAddress)
+        .argParser(parseAddress),
+    )
+    .addOption(
+      new Option(
+        "--recall-listen <host:port>",
+        "where it takes recalls itself, port 0: any; none: nowhere",
+      ).default(defaults.listen.agentAddress),
+    )
+    .option("--host <name>", "name of this host, as telemetry gives it", hostname())
+    .option("--agent-id <name>", "stays the same over restarts; default: the host's name")
+    .addHelpText("after", help)
+    .action(async (options: Options) => {
+      const settings = settingsOf(cli, options);
+      const { host, controller: controllerAddress } = options;
+      const agentId = options.agentId ?? host;
+      const logger = loggerOf(cli, options, "agent");
+      const source = await openTelemetry(options, settings, logger);
+      await serveUntilStopped(async (signal) => {
+        const running = await runAgent({
+          agentId,
+          host,
+          dataDir: join(settings.dataDir, "agents", agentId),
+          controllerAddress,
+          recallListen: options.recallListen === "none" ? null : options.recallListen,
+          source,
+          settings,
+          logger,
+          signal,
+        });
+        return {
+          addresses: { recallAddress: running.recallAddress ?? "" },
+          // Nobody would give the devices back to their owners while no agent lives.
+          stop: () => running.stop({ vacate: true }),
+        };
+      });
+    });
+}
+
+const help = `
+Examples:
+  $ gleaner agent --telemetry dcgm:http://127.0.0.1:9400/metrics --controller 10.0.0.2:7070
+  $ gleaner agent --telemetry replay:examples/sample.devices.csv.gz --speed 57 --devices 8 --host lab-1
+SIGTERM and Ctrl-C vacate the guests first. After a crash the next start adopts the guests that still run.
+`;
