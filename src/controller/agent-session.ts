@@ -3,7 +3,7 @@ import type { FencingToken } from "../core/lease.ts";
 import { Channel } from "../runtime/channel.ts";
 
 type Body = NonNullable<ConnectResponse["body"]>;
-type Commands = "start" | "pause" | "resume" | "vacate" | "kill";
+type Commands = "start" | "pause" | "resume" | "vacate" | "kill" | "withdraw";
 /** A command as its sender writes it: the session adds the header. */
 type CommandPayload<Case extends Commands> = Omit<
   Extract<Body, { $case: Case }>["value"],

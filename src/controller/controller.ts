@@ -73,7 +73,14 @@ export async function startController(options: ControllerOptions): Promise<Runni
   const drain = startDrain({ stream, books, intervalMs: settings.ledger.drainIntervalMs, clock, log });
   await drain.flush();
   const journal = new Journal(stream, clock, log);
-  const queue = await openGuestQueue({ redisUrl: options.redisUrl, zone: settings.zone, settings, clock, logger: log });
+  const queue = await openGuestQueue({
+    redisUrl: options.redisUrl,
+    zone: settings.zone,
+    settings: settings.queue,
+    headsMax: settings.cycle.headsMax,
+    clock,
+    logger: log,
+  });
 
   const { epoch, generation } = await store.takeLead(clock.wallMs());
   const reign = new Reign(store, epoch, generation);
@@ -159,7 +166,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     listen: settings.listen.apiAddress,
     desks: {
       guests: new Guests({ fleet, queue, store, changes, logs, tenants, cycle, clock, log }),
-      owners: new Owners({ fleet, recalls, signals, settings, clock, log, wake }),
+      owners: new Owners({ fleet, recalls, signals, clock, log, wake }),
       reports: new Reports({ fleet, queue, books, drain, journal, steps, forecaster, reign, clock }),
       agents,
     },
@@ -180,6 +187,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     cycle.run(stopping.signal),
     every(settings.ledger.aliveIntervalMs, () => journal.write({ type: "alive", atMs: clock.wallMs() }), "alive"),
     every(settings.queue.lockRenewMs, () => queue.renewLocks(), "renewing the queue's locks"),
+    every(settings.queue.lockRenewMs, () => queue.reconcile(), "putting the queue in order"),
     every(settings.terms.renewIntervalMs, () => store.renew([...fleet.leases.keys()], clock.wallMs()), "renewing leases in the books"),
     every(settings.terms.renewIntervalMs, () => tenants.save(), "saving tenants' use"),
     every(1_000, () => {

@@ -144,7 +144,7 @@ export class Cycle {
         log.warn({ guest: lend.guestId, why: result.refused }, `the books refused a lend: ${result.refused}`);
         return;
       }
-      queue.admit(lend.guestId);
+      if (!queue.admit(lend.guestId)) return this.#giveBack(result.lent, "the guest left the queue");
       metrics.lends.inc();
       log.info(
         { guest: lend.guestId, lease: result.lent.id, devices: lend.grants.map(({ device }) => device), reason: lend.reason },
@@ -163,6 +163,15 @@ export class Cycle {
     });
   }
 
+  /** Ends a lease whose start was never sent; it counts against nobody. */
+  #giveBack(lease: Lease, why: string): void {
+    const { steps, fleet, clock } = this.#parts;
+    if (!fleet.leases.has(lease.id)) fleet.addLease(lease, clock.wallMs());
+    const nothing = { exitCode: null, exitSignal: "", checkpointAgeMs: null, workedMs: 0, vacateMs: null };
+    const step = lostStep(lease, clock.monotonicMs(), `not started: ${why}`);
+    steps.take(step, undefined, { ...nothing, outcome: "checkpointed", usefulMs: 0, lostMs: 0 });
+  }
+
   #memoryLendableMib(uuid: string): number | null {
     const device = this.#parts.fleet.devices.get(uuid);
     const total = device?.info.memoryTotalMib ?? null;
@@ -171,17 +180,14 @@ export class Cycle {
   }
 
   #start(lease: Lease, guest: WaitingGuest): void {
-    const { fleet, steps, clock, settings } = this.#parts;
+    const { fleet, clock, settings } = this.#parts;
     const session = fleet.agents.get(lease.host);
     const stillFree = lease.grants.every(({ device: uuid }) => {
       const device = fleet.devices.get(uuid);
       return device !== undefined && device.recalls.size === 0 && clock.monotonicMs() >= device.restUntilMs;
     });
     if (session === undefined || !stillFree) {
-      const why = session === undefined ? "its agent left" : "the owner recalled the device";
-      const nothing = { exitCode: null, exitSignal: "", checkpointAgeMs: null, workedMs: 0, vacateMs: null };
-      const step = lostStep(lease, clock.monotonicMs(), `not started: ${why}`);
-      return steps.take(step, undefined, { ...nothing, outcome: "checkpointed", usefulMs: 0, lostMs: 0 });
+      return this.#giveBack(lease, session === undefined ? "its agent left" : "the owner recalled the device");
     }
     const { spec } = guest;
     const device = fleet.devices.get(lease.grants[0]?.device ?? "");

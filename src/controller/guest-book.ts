@@ -1,7 +1,7 @@
 import type { GuestState } from "../core/guest.ts";
 import { isLive, type Lease } from "../core/lease.ts";
 import type { GuestChange, GuestView, WatchFilter } from "../api/ports.ts";
-import type { QueuedGuest } from "../queue/guest-queue.ts";
+import type { QueuedGuest } from "../queue/guest-job.ts";
 import type { GuestRecord } from "../store/lease-store.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { Channel } from "../runtime/channel.ts";

@@ -13,7 +13,8 @@ import type {
   WatchFilter,
 } from "../api/ports.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
-import type { GuestQueue, QueuedGuest } from "../queue/guest-queue.ts";
+import type { QueuedGuest } from "../queue/guest-job.ts";
+import type { GuestQueue } from "../queue/guest-queue.ts";
 import type { LeaseStore } from "../store/lease-store.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";

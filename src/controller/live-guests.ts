@@ -1,7 +1,7 @@
 import type { Settlement } from "../core/ledger-event.ts";
 import type { GuestSpec } from "../core/guest.ts";
 import type { Settings } from "../config/settings.ts";
-import type { QueuedGuest } from "../queue/guest-queue.ts";
+import type { QueuedGuest } from "../queue/guest-job.ts";
 import type { GuestRecord } from "../store/lease-store.ts";
 import { viewGuest, type GuestChanges } from "./guest-book.ts";
 import type { Fleet } from "./fleet.ts";

@@ -2,7 +2,6 @@ import { targetCovers, type Hold, type Target } from "../core/target.ts";
 import type { PoolPolicy } from "../core/policy.ts";
 import { agentPolicyToProto } from "../api/convert/policy.ts";
 import type { OwnerDesk, RecallOrder, RecallProgress } from "../api/ports.ts";
-import { policySchema, type Settings } from "../config/settings.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
@@ -15,7 +14,6 @@ interface OwnersParts {
   readonly fleet: Fleet;
   readonly recalls: Recalls;
   readonly signals: OwnerSignals;
-  readonly settings: Settings;
   readonly clock: Clock;
   readonly log: Logger;
   readonly wake: () => void;
@@ -36,7 +34,7 @@ export class Owners implements OwnerDesk {
   async busy(target: Target, ttlMs: number, reason: string): Promise<{ devicesPaused: number; expiresAtMs: number }> {
     const { recalls, signals, clock, log } = this.#parts;
     this.#check(target);
-    const devicesPaused = recalls.pauseForHint(target);
+    const devicesPaused = recalls.pauseForHint(target, ttlMs);
     const expiresAtMs = clock.wallMs() + ttlMs;
     log.info({ target, reason, devicesPaused }, `an owner announced work: ${devicesPaused} lent devices paused`);
     await signals.hint({ id: identify(target), target, reason, expiresAtMs });
@@ -48,6 +46,7 @@ export class Owners implements OwnerDesk {
     this.#check(target);
     const recallsWithdrawn = recalls.withdraw((device) => targetCovers(target, device.info));
     const hintsEnded = await signals.endHints((hint) => isWithin(hint.target, target, fleet.devices.values()));
+    recalls.withdrawHint(target);
     wake();
     return { hintsEnded, recallsWithdrawn };
   }
@@ -93,24 +92,12 @@ export class Owners implements OwnerDesk {
   }
 
   async setPolicy(policy: PoolPolicy): Promise<PoolPolicy> {
-    const { signals, settings, fleet, log, wake } = this.#parts;
-    const checked = policySchema.safeParse(policy);
-    if (!checked.success) {
-      const [issue] = checked.error.issues;
-      throw new GleanerError("INVALID_FIELD", { field: `policy.${issue?.path.join(".")}`, problem: issue?.message ?? "invalid" });
-    }
-    const { terms, recall } = settings;
-    const deadlineMsMin = terms.termMs + recall.killMarginMs + terms.driftMs;
-    if (policy.mode === "lend" && policy.recallDeadlineMs <= deadlineMsMin)
-      throw new GleanerError("INVALID_FIELD", {
-        field: "policy.recall_deadline_ms",
-        problem: `must be more than ${deadlineMsMin}, the time that an agent without its controller needs (terms.termMs + recall.killMarginMs + terms.driftMs)`,
-      });
-    await signals.setPolicy(checked.data);
-    for (const session of fleet.agents.values()) session.send({ $case: "poolSettings", value: agentPolicyToProto(checked.data) });
-    log.info({ policy: checked.data }, `policy of pool ${policy.pool} set: ${policy.mode}`);
+    const { signals, fleet, log, wake } = this.#parts;
+    await signals.setPolicy(policy);
+    for (const session of fleet.agents.values()) session.send({ $case: "poolSettings", value: agentPolicyToProto(policy) });
+    log.info({ policy: policy }, `policy of pool ${policy.pool} set: ${policy.mode}`);
     wake();
-    return checked.data;
+    return policy;
   }
 
   async policies(): Promise<readonly PoolPolicy[]> {

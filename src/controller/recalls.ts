@@ -6,6 +6,7 @@ import type { Target } from "../core/target.ts";
 import type { Rung } from "../core/policy.ts";
 import type { RecallDesk, RecallOrder, RecallProgress, RecallStage } from "../api/ports.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
+import type { OwnerDemand } from "../gen/gleaner/v1/agents.ts";
 import { Channel } from "../runtime/channel.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
@@ -132,7 +133,7 @@ export class Recalls implements RecallDesk {
     for (const live of leases) {
       if (asked.has(live.lease.id)) continue;
       asked.add(live.lease.id);
-      this.#demand(live, recall.order.firstRung ?? policy.firstRung, { recallId: recall.id, deadlineMs });
+      this.#demand(live, recall.order.firstRung ?? policy.firstRung, { recallId: recall.id, deadlineMs, hintTtlMs: 0 });
     }
     const reachable = this.#fleet.agentOf(device) !== undefined;
     this.#progress(recall, recalled, "accepted", reachable ? "" : "the agent is away: its lease ends with its term");
@@ -146,7 +147,7 @@ export class Recalls implements RecallDesk {
     });
   }
 
-  #demand(live: LiveLease, rung: Rung, demand: { recallId: string; deadlineMs: number }): void {
+  #demand(live: LiveLease, rung: Rung, demand: OwnerDemand): void {
     const session = this.#fleet.agents.get(live.lease.host);
     if (session === undefined) return;
     const reason = "the owner recalls the device";
@@ -156,13 +157,13 @@ export class Recalls implements RecallDesk {
   }
 
   /** Pauses what a Busy hint covers; no deadline, so the pause budget decides what comes after. */
-  pauseForHint(target: Target): number {
+  pauseForHint(target: Target, hintTtlMs: number): number {
     let paused = 0;
     for (const device of this.#devicesOf(target)) {
       const running = [...device.leases.values()].filter(({ lease }) => lease.state === "starting" || lease.state === "running");
       if (running.length === 0) continue;
       paused += 1;
-      for (const live of running) this.#demand(live, "pause", { recallId: "", deadlineMs: 0 });
+      for (const live of running) this.#demand(live, "pause", { recallId: "", deadlineMs: 0, hintTtlMs });
       const leaseId = running[0]?.lease.id ?? "";
       const atMs = this.#clock.wallMs();
       this.#journal.write({ type: "meeting", atMs, device: device.info.uuid, leaseId, signal: "busy", recallId: "" });
@@ -216,11 +217,21 @@ export class Recalls implements RecallDesk {
         if (recalled.stage !== "accepted" && recalled.stage !== "paused") continue;
         any = true;
         recalled.device.restUntilMs = 0;
+        this.#withdrawFrom(recalled.device, recall.id);
         this.#finish(recall, recalled, "withdrawn", "the owner is done");
       }
       if (any) withdrawn += 1;
     }
     return withdrawn;
+  }
+
+  /** A Busy hint ended: the agents may resume its guests again. */
+  withdrawHint(target: Target): void {
+    for (const device of this.#devicesOf(target)) this.#withdrawFrom(device, "");
+  }
+
+  #withdrawFrom(device: Device, recallId: string): void {
+    for (const { lease } of device.leases.values()) this.#fleet.agentOf(device)?.command("withdraw", lease, { recallId });
   }
 
   close(): void {

@@ -62,7 +62,7 @@ export class Reports implements ReportDesk {
   }
 
   #fleetNow(): FleetView {
-    const { fleet, queue, clock, reign } = this.#parts;
+    const { fleet, queue, books, clock, reign } = this.#parts;
     const nowMs = clock.monotonicMs();
     const guestsByState: Partial<Record<GuestState, number>> = { waiting: queue.waitingTotal() };
     for (const { lease } of fleet.leases.values()) {
@@ -70,7 +70,7 @@ export class Reports implements ReportDesk {
       if (state === "released" || state === "quarantined") continue;
       guestsByState[state] = (guestsByState[state] ?? 0) + 1;
     }
-    for (const [state, count] of Object.entries(queue.endedCounts())) guestsByState[state as GuestState] = count;
+    Object.assign(guestsByState, books.endedGuests());
     return {
       atMs: clock.wallMs(),
       devices: [...fleet.devices.values()].map((device) => this.#deviceNow(device, nowMs)),

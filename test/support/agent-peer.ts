@@ -1,0 +1,196 @@
+import { connectClients } from "../../src/api/client.ts";
+import type {
+  CommandHeader,
+  ConnectRequest,
+  ConnectResponse,
+  LeaseReport,
+  StartCommand,
+} from "../../src/gen/gleaner/v1/agents.ts";
+import { Attribution, LeaseState, Mover } from "../../src/gen/gleaner/v1/agents.ts";
+import { Channel } from "../../src/runtime/channel.ts";
+
+type Body = NonNullable<ConnectResponse["body"]>;
+
+export interface PeerLease {
+  readonly header: CommandHeader;
+  readonly devices: readonly string[];
+  step: number;
+  state: LeaseState;
+}
+
+/**
+ * The far end of an AgentService stream, for tests and benches of the controller: speaks the protocol over real gRPC and
+ * does as it is told, but starts no process. The product's own agent is tested in `agent*.test.ts` and end to end.
+ */
+export class AgentPeer {
+  readonly host: string;
+  readonly devices: readonly string[];
+  readonly leases = new Map<string, PeerLease>();
+  readonly commands: Body[] = [];
+  /** What a guest does once it is started; default: it runs until told otherwise. */
+  readonly #onStart: (peer: AgentPeer, lease: PeerLease, start: StartCommand) => void;
+  readonly #pool: string;
+  #outgoing = new Channel<ConnectRequest>(100_000);
+  #abort = new AbortController();
+  #close = () => {};
+  #listeners = new Set<() => void>();
+
+  constructor(options: {
+    host: string;
+    devices: readonly string[];
+    pool?: string;
+    onStart?: (peer: AgentPeer, lease: PeerLease, start: StartCommand) => void;
+  }) {
+    this.host = options.host;
+    this.devices = options.devices;
+    this.#pool = options.pool ?? "serving";
+    this.#onStart = options.onStart ?? ((peer, lease) => peer.report(lease, LeaseState.RUNNING));
+  }
+
+  /** Resolves with Welcome. */
+  async connect(address: string, hello: { leases?: LeaseReport[] } = {}): Promise<void> {
+    const clients = connectClients(address);
+    this.#close = () => clients.close();
+    this.#outgoing = new Channel(100_000);
+    this.#abort = new AbortController();
+    this.#send({
+      $case: "hello",
+      value: {
+        agentId: `agent-${this.host}`,
+        host: this.host,
+        zone: "default",
+        version: "test",
+        recallAddress: "",
+        devices: this.devices.map((uuid, index) => ({
+          uuid,
+          index,
+          pool: this.#pool,
+          model: "NVIDIA L20",
+          memoryTotalMib: 49_152,
+        })),
+        leases: hello.leases ?? [],
+        tokens: [],
+      },
+    });
+    const incoming = clients.agents.connect(this.#outgoing, { signal: this.#abort.signal });
+    const welcomed = Promise.withResolvers<void>();
+    void (async () => {
+      try {
+        for await (const message of incoming) {
+          if (message.body?.$case === "welcome") welcomed.resolve();
+          if (message.body !== undefined) this.#take(message.body);
+        }
+      } catch (thrown) {
+        welcomed.reject(thrown);
+      }
+    })();
+    await welcomed.promise;
+  }
+
+  disconnect(): void {
+    this.#abort.abort();
+    this.#outgoing.close();
+    this.#close();
+  }
+
+  /** One sample of every device. */
+  sample(utilPct: number, devices: readonly string[] = this.devices): void {
+    this.#send({
+      $case: "samples",
+      value: {
+        samples: devices.map((device) => ({
+          device,
+          ageMs: 0,
+          attribution: Attribution.OWNER,
+          utilPct,
+          engineActiveRatio: undefined,
+          memoryUsedMib: 1_024,
+          memoryFreeMib: undefined,
+          ownerProcesses: undefined,
+          pod: "",
+        })),
+      },
+    });
+  }
+
+  report(lease: PeerLease, state: LeaseState, more: Partial<LeaseReport> = {}): void {
+    lease.step += 1;
+    lease.state = state;
+    this.#send({ $case: "leaseReport", value: this.leaseReport(lease, more) });
+    if (state === LeaseState.RELEASED || state === LeaseState.QUARANTINED) this.leases.delete(lease.header.leaseId);
+  }
+
+  leaseReport(lease: PeerLease, more: Partial<LeaseReport> = {}): LeaseReport {
+    return {
+      leaseId: lease.header.leaseId,
+      token: lease.header.token,
+      step: lease.step,
+      state: lease.state,
+      ageMs: 0,
+      mover: Mover.CONTROLLER,
+      detail: "",
+      signalToStepMs: undefined,
+      exitCode: undefined,
+      exitSignal: "",
+      checkpointAgeMs: undefined,
+      workedMs: 0,
+      vacateMs: undefined,
+      recallId: "",
+      devices: [...lease.devices],
+      ...more,
+    };
+  }
+
+  /** Resolves once what was received so far satisfies the condition. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise<void>((resolve) => this.#listeners.add(resolve));
+  }
+
+  renew(): void {
+    const leases = [...this.leases.keys()].map((leaseId) => ({ leaseId, checkpointAgeMs: undefined, workedMs: 0 }));
+    this.#send({ $case: "renewTerms", value: { sequence: 1, leases } });
+  }
+
+  #take(body: Body): void {
+    this.commands.push(body);
+    switch (body.$case) {
+      case "start": {
+        const { header, grants } = body.value;
+        if (header === undefined) break;
+        const lease = { header, devices: grants.map(({ device }) => device), step: 0, state: LeaseState.STARTING };
+        this.leases.set(header.leaseId, lease);
+        this.#onStart(this, lease, body.value);
+        break;
+      }
+      case "pause":
+        this.#moved(body.value.header, LeaseState.PAUSED, body.value.demand?.recallId);
+        break;
+      case "resume":
+        this.#moved(body.value.header, LeaseState.RUNNING);
+        break;
+      case "vacate":
+        this.#moved(body.value.header, LeaseState.VACATING, body.value.demand?.recallId);
+        this.#moved(body.value.header, LeaseState.RELEASED, body.value.demand?.recallId);
+        break;
+      case "kill":
+        this.#moved(body.value.header, LeaseState.RELEASED, body.value.demand?.recallId);
+        break;
+      default:
+        break;
+    }
+    const listeners = this.#listeners;
+    this.#listeners = new Set();
+    for (const listener of listeners) listener();
+  }
+
+  #moved(header: CommandHeader | undefined, state: LeaseState, recallId?: string): void {
+    const lease = this.leases.get(header?.leaseId ?? "");
+    if (lease === undefined) return;
+    const mover = recallId === undefined ? Mover.CONTROLLER : Mover.OWNER;
+    this.report(lease, state, { mover, recallId: recallId ?? "", signalToStepMs: recallId === undefined ? undefined : 1 });
+  }
+
+  #send(body: NonNullable<ConnectRequest["body"]>): void {
+    if (!this.#outgoing.push({ body })) throw new Error("the peer's stream is full or closed");
+  }
+}
