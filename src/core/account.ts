@@ -189,10 +189,7 @@ export class Account {
       if (lostMs > 0) entry.losses.push({ device: grant.device, leaseId: lease.id, lostMs });
     }
     this.#leases.delete(lease.id);
-    for (const device of devices) {
-      device.leases = device.leases.filter((id) => id !== lease.id);
-      if (event.state === "quarantined") device.quarantine ??= event.detail;
-    }
+    for (const device of devices) device.leases = device.leases.filter((id) => id !== lease.id);
   }
 
   /** Leases had their agent to watch them; of the other devices nobody knows. */

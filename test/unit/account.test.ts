@@ -113,12 +113,13 @@ describe("the account of a device", () => {
     });
   });
 
-  it("quarantine outranks everything, and a hand-back without proof quarantines", () => {
+  it("quarantine outranks everything until it is lifted", () => {
     const { account, postings } = book([
       deviceEvent("gpu-0", 0),
       owner(0, "idle"),
       lent(0),
       step(0, "running"),
+      { type: "quarantine", atMs: 10, device: "gpu-0", reason: "proof_failed" },
       step(10, "quarantined"),
       owner(20, "busy"),
       { type: "quarantine", atMs: 30, device: "gpu-0", reason: null },
