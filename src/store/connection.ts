@@ -6,9 +6,6 @@ import { addressOf } from "./redis-error.ts";
 const versionMin = [6, 2] as const;
 const retryMsMin = 50;
 const retryMsMax = 2_000;
-/** A server that is silent for longer counts as gone; scripts are idempotent, so a late execution does no harm. */
-const commandMsMax = 10_000;
-
 export interface ConnectOptions {
   /** Shown by CLIENT LIST. */
   readonly name: string;
@@ -19,6 +16,8 @@ export interface ConnectOptions {
   readonly maxRetriesPerRequest?: number | null;
   /** Until the first answer, at start. */
   readonly connectMsMax?: number;
+  /** A command that is not answered for as long fails, though it may be carried out yet. Not for BullMQ. */
+  readonly commandMsMax?: number;
   readonly logger?: Logger;
 }
 
@@ -29,7 +28,7 @@ export interface ConnectOptions {
  * Throws REDIS_UNREACHABLE when nothing answers in time, REDIS_UNSUITABLE when what answers must not hold the books.
  */
 export async function connectRedis(url: string, options: ConnectOptions): Promise<Redis> {
-  const { name, maxRetriesPerRequest = 6, connectMsMax = 5_000, logger } = options;
+  const { name, maxRetriesPerRequest = 6, connectMsMax = 5_000, commandMsMax = 5_000, logger } = options;
   const redis = new Redis(url, {
     connectionName: name,
     lazyConnect: true,

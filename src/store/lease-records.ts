@@ -79,13 +79,12 @@ export interface LeaseStep {
   readonly evictionsMax: number;
 }
 
+/** `repeated`: it is in the books already. */
+export type StepRefusal = "repeated" | "unknown_lease" | "stale_token" | "bad_transition" | "stale_epoch";
+
 export type StepResult =
   | { readonly applied: true; readonly guestState: GuestState; readonly record: GuestRecord }
-  | {
-      readonly applied: false;
-      /** `repeated`: it is in the books already. */
-      readonly why: "repeated" | "unknown_lease" | "stale_token" | "bad_transition" | "stale_epoch";
-    };
+  | { readonly applied: false; readonly why: StepRefusal };
 
 export type EndResult =
   /** The record may tell an earlier end than the one asked for. */
@@ -137,9 +136,10 @@ export const parseGuestRecord = reader(guestRecordSchema, "guest record");
 export const parseLease = reader(leaseSchema, "lease");
 const parseCauses = reader(causesSchema, "quarantine");
 
-/** Of a device's quarantine, in one sentence. */
+/** Of a device's quarantine, in one line, oldest first. */
 export function parseReasons(json: string): string {
   return Object.values(parseCauses(json))
+    .toSorted((a, b) => a.sinceMs - b.sinceMs)
     .map(({ reason }) => reason)
     .join("; ");
 }

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { defaults } from "../config/defaults.ts";
 import type { DeviceUuid } from "../core/device.ts";
@@ -16,9 +15,11 @@ import type {
   LendRefusal,
   LendRequest,
   LendResult,
+  StepRefusal,
   StepResult,
 } from "./lease-records.ts";
 import { ask, askAll } from "./redis-error.ts";
+import { RequestIds } from "./request-ids.ts";
 import { defineScripts } from "./scripts.ts";
 
 export type * from "./lease-records.ts";
@@ -48,9 +49,9 @@ export class LeaseStore {
   readonly #redis: Redis;
   readonly #keys: ZoneKeys;
   readonly #bounds: LeaseStoreBounds;
-  readonly #self = randomUUID();
+  readonly #lends = new RequestIds();
+  readonly #steps = new RequestIds();
   #epoch = 0;
-  #requests = 0;
 
   constructor(redis: Redis, zone: string, bounds: LeaseStoreBounds = defaultBounds) {
     defineScripts(redis);
@@ -76,37 +77,45 @@ export class LeaseStore {
     return this.#unlessStale(await ask(this.#redis, command));
   }
 
-  /** Each request for itself, in order. A request whose answer got lost with the connection is not lent twice. */
+  /**
+   * Each request for itself, in order. Where an earlier call for the guest threw and had been carried out after all, the
+   * answer is the lease of then, on the devices of then.
+   */
   async lend(requests: readonly LendRequest[], atMs: number): Promise<readonly LendResult[]> {
+    for (const request of requests) checkGrants(request);
     const { lead, guests, leases, devices, quarantines, ledger } = this.#keys;
-    const pipeline = this.#redis.pipeline();
-    for (const request of requests) {
-      checkGrants(request);
-      this.#requests += 1;
-      const json = JSON.stringify({ ...request, request: `${this.#self}:${this.#requests}` });
-      const bound = this.#bounds.streamEntriesMax;
-      pipeline.gleanerLend(lead, guests, leases, devices, quarantines, ledger, json, atMs, bound);
-    }
-    const replies = (await askAll(this.#redis, pipeline)) as Reply[];
+    const bound = this.#bounds.streamEntriesMax;
+    const guestIds = requests.map(({ guestId }) => guestId);
+    const replies = await this.#lends.ask(guestIds, async (ids) => {
+      const pipeline = this.#redis.pipeline();
+      for (const [index, request] of requests.entries()) {
+        const json = JSON.stringify({ ...request, request: ids[index] });
+        pipeline.gleanerLend(lead, guests, leases, devices, quarantines, ledger, json, atMs, bound);
+      }
+      return (await askAll(this.#redis, pipeline)) as Reply[];
+    });
     return replies.map(([answer, detail]) =>
       answer === "lent" ? { lent: parseLease(detail) } : { refused: detail as LendRefusal },
     );
   }
 
-  /** Each step for itself, in order, and each once. */
+  /** Each step for itself, in order, and each once. After a throw, the same steps again are answered as the first time. */
   async applySteps(steps: readonly LeaseStep[]): Promise<readonly StepResult[]> {
     const { lead, guests, ended, leases, unproven, renewed, devices, quarantines, ledger } = this.#keys;
     const keys = [lead, guests, ended, leases, unproven, renewed, devices, quarantines, ledger];
     const { endedKeptMax, endedKeptMs } = this.#bounds;
-    const pipeline = this.#redis.pipeline();
-    for (const step of steps) {
-      const [change, event] = [JSON.stringify(changeOf(step)), JSON.stringify(eventOf(step))];
-      pipeline.gleanerApplyStep(...keys, this.#epoch, change, event, endedKeptMax, endedKeptMs);
-    }
-    const replies = (await askAll(this.#redis, pipeline)) as Reply[];
+    const names = steps.map(({ leaseId, step }) => `${leaseId} ${step}`);
+    const replies = await this.#steps.ask(names, async (ids) => {
+      const pipeline = this.#redis.pipeline();
+      for (const [index, step] of steps.entries()) {
+        const change = JSON.stringify({ ...changeOf(step), request: ids[index] });
+        const event = JSON.stringify(eventOf(step));
+        pipeline.gleanerApplyStep(...keys, this.#epoch, change, event, endedKeptMax, endedKeptMs);
+      }
+      return (await askAll(this.#redis, pipeline)) as Reply[];
+    });
     return replies.map(([answer, detail]) => {
-      if (answer !== "applied")
-        return { applied: false, why: detail as (StepResult & { applied: false })["why"] };
+      if (answer !== "applied") return { applied: false, why: detail as StepRefusal };
       const record = parseGuestRecord(detail);
       return { applied: true, guestState: record.state, record };
     });

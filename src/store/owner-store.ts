@@ -129,7 +129,7 @@ export class OwnerStore {
   async #read<T>(key: string, schema: z.ZodType<T>, onDoubt: (id: string) => T): Promise<Map<string, T>> {
     const entries = Object.entries(await ask(this.#redis, this.#redis.hgetall(key)));
     return new Map(
-      entries.map(([id, json]) => {
+      entries.toSorted(byId).map(([id, json]) => {
         const result = schema.safeParse(parseJson(json));
         if (result.success) return [id, result.data];
         this.#logger?.error(
@@ -140,6 +140,10 @@ export class OwnerStore {
       }),
     );
   }
+}
+
+function byId([a]: [string, string], [b]: [string, string]): number {
+  return a < b ? -1 : 1;
 }
 
 function everything(id: string) {

@@ -24,6 +24,13 @@ export function redisError(redis: Redis, thrown: unknown): GleanerError {
   return new GleanerError("REDIS_UNREACHABLE", { url: addressOf(redis), problem }, { cause: thrown });
 }
 
+/** The driver repeats what was not answered, but not the rest of a pipeline that was half answered. */
+export function wasAborted(thrown: unknown): boolean {
+  return (
+    thrown instanceof GleanerError && thrown.cause instanceof Error && thrown.cause.name === "AbortError"
+  );
+}
+
 export async function ask<T>(redis: Redis, command: Promise<T>): Promise<T> {
   try {
     return await command;

@@ -59,8 +59,8 @@ export class TenantUsage {
     });
     const pipeline = this.#redis.pipeline();
     if (forgotten.length > 0) pipeline.hdel(this.#key, ...forgotten);
-    if (changed.length > 0)
-      pipeline.hset(this.#key, ...changed.flatMap(([tenant, deviceMs]) => [tenant, `${deviceMs}@${nowMs}`]));
+    const fields = new Map(changed.map(([tenant, deviceMs]) => [tenant, `${deviceMs}@${nowMs}`]));
+    if (fields.size > 0) pipeline.hset(this.#key, fields);
     await askAll(this.#redis, pipeline);
     for (const tenant of forgotten) this.#written.delete(tenant);
     for (const [tenant, deviceMs] of changed) this.#written.set(tenant, { deviceMs, atMs: nowMs });

@@ -15,7 +15,13 @@ local step = cjson.decode(ARGV[2])
 local settlement = step.settlement
 local is_final = step.liveGuestState == cjson.null
 
+local guest = read_guest(keys.guests, step.guestId, "")
+
 local function refused(why)
+  -- The same request again: its answer was lost with the connection.
+  if why == "repeated" and guest.stepRequest == step.request then
+    return { "applied", cjson.encode(guest) }
+  end
   return { "refused", why }
 end
 
@@ -63,7 +69,6 @@ if not leads(KEYS[1], ARGV[1]) then
   return refused("stale_epoch")
 end
 
-local guest = read_guest(keys.guests, step.guestId, "")
 local lease = read(keys.leases, step.leaseId)
 local is_live = lease ~= nil
 lease = lease or read(keys.unproven, step.leaseId)
@@ -84,6 +89,7 @@ end
 lease.state = step.state
 lease.stateSinceMs = step.atMs
 lease.step = step.step
+guest.stepRequest = step.request
 emit(keys.ledger, ARGV[3])
 
 if not is_final then
