@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { chooseVictims } from "../core/victims.ts";
 import type { Lease } from "../core/lease.ts";
 import type { LeaseStep as StepReport } from "../api/convert/lease.ts";
 import type { Target } from "../core/target.ts";
@@ -333,7 +332,7 @@ export class Recalls implements RecallDesk {
 
   #victims(pool: readonly Device[], count: number): Device[] {
     void count;
-    void chooseVictims;
+
     return [...pool];
   }
 }
