@@ -1,0 +1,199 @@
+import type { Redis } from "ioredis";
+import type { QueueKeys } from "./keys.ts";
+
+/**
+ * The index of the queue changes in these scripts only. BullMQ's own keys are left to BullMQ, but for two things that it
+ * has no script for: to end a job that waits, and to renew the locks of many queues at once.
+ * KEYS: 1 prefix of the index, 2 prefix of BullMQ's keys.
+ */
+const prelude = `
+local index, jobs = KEYS[1] .. ':', KEYS[2] .. ':'
+local function laneOf(id) return string.sub(id, 1, 10) end
+local function laneKey(id, name) return jobs .. laneOf(id) .. ':' .. name end
+local function jobKey(id) return laneKey(id, id) end
+
+-- Out of the index; the last guest of a lane takes the lane with it.
+local function forget(id, tenant, key)
+  redis.call('ZREM', index .. 'ended', id)
+  if redis.call('ZREM', index .. 'guests', id) == 0 then return false end
+  redis.call('ZREM', index .. 'guests:' .. tenant, id)
+  if key ~= '' then
+    local keys = index .. 'keys:' .. tenant
+    local held = redis.call('HGET', keys, key)
+    if held and string.match(held, '^%S+') == id then redis.call('HDEL', keys, key) end
+  end
+  if redis.call('HINCRBY', index .. 'lane-guests', laneOf(id), -1) <= 0 then
+    redis.call('HDEL', index .. 'lane-guests', laneOf(id))
+    redis.call('HDEL', index .. 'lanes', laneOf(id))
+    redis.call('SREM', index .. 'lanes-to-ask', laneOf(id))
+    redis.call('DEL', laneKey(id, 'meta'), laneKey(id, 'id'), laneKey(id, 'events'), laneKey(id, 'marker'))
+  end
+  return true
+end
+
+local function countClosed(tenant)
+  if redis.call('HINCRBY', index .. 'open', tenant, -1) <= 0 then redis.call('HDEL', index .. 'open', tenant) end
+end
+
+local function markEnded(id, tenant, now)
+  if redis.call('ZSCORE', index .. 'guests', id) and redis.call('ZADD', index .. 'ended', 'NX', now, id) == 1 then
+    countClosed(tenant)
+  end
+end
+`;
+
+/**
+ * ARGV: now, open guests of a tenant at most, flush, its guests for \`pending\`, number of lanes, (lane, descriptor)…,
+ * then (tenant, guest, key, fingerprint)… Answers for each guest:
+ *   its sequence · ["full", open] · ["reused", guest] · ["known" or "unfinished", guest, sequence, submittedAtMs]
+ * Unfinished: admitted once, and its job was never added.
+ */
+const admit = `${prelude}
+local now, limit, flush = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local at, descriptors = 6, {}
+for _ = 1, tonumber(ARGV[5]) do
+  descriptors[ARGV[at]] = ARGV[at + 1]
+  local known = redis.call('HGET', index .. 'lanes', ARGV[at])
+  if known and known ~= ARGV[at + 1] then return redis.error_reply('LANES two lanes share the id ' .. ARGV[at]) end
+  at = at + 2
+end
+local count = (#ARGV - at + 1) / 4
+local sequence = redis.call('INCRBY', index .. 'sequence', count) - count
+
+local answers, fresh, open, laneGuests, zone, tenants = {}, {}, {}, {}, {}, {}
+for i = 1, count do
+  local tenant, id, key, print = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  at = at + 4
+  local answer
+  local held = key ~= '' and redis.call('HGET', index .. 'keys:' .. tenant, key)
+  if held then
+    local first, itsSequence, itsTime, itsPrint = string.match(held, '^(%S+) (%S+) (%S+) (%S+)$')
+    if redis.call('ZSCORE', index .. 'guests', first) or fresh[first] then
+      if itsPrint ~= print then
+        answer = {'reused', first}
+      else
+        local there = fresh[first] or redis.call('EXISTS', jobKey(first)) == 1
+          or redis.call('ZSCORE', index .. 'ended', first)
+        answer = {there and 'known' or 'unfinished', first, itsSequence, itsTime}
+      end
+    end
+  end
+  if not answer then
+    open[tenant] = open[tenant] or tonumber(redis.call('HGET', index .. 'open', tenant) or '0')
+    if open[tenant] >= limit then
+      answer = {'full', open[tenant]}
+    else
+      open[tenant] = open[tenant] + 1
+      sequence = sequence + 1
+      answer = sequence
+      fresh[id] = true
+      laneGuests[laneOf(id)] = (laneGuests[laneOf(id)] or 0) + 1
+      local mine = tenants[tenant] or {}
+      tenants[tenant] = mine
+      mine[#mine + 1], mine[#mine + 2] = sequence, id
+      zone[#zone + 1], zone[#zone + 2] = sequence, id
+      if key ~= '' then
+        redis.call('HSET', index .. 'keys:' .. tenant, key, id .. ' ' .. sequence .. ' ' .. now .. ' ' .. print)
+      end
+    end
+  end
+  answers[i] = answer
+end
+
+if #zone > 0 then
+  redis.call('ZADD', index .. 'guests', unpack(zone))
+  redis.call('HSET', index .. 'pending', flush, ARGV[4])
+end
+for tenant, guests in pairs(tenants) do
+  redis.call('ZADD', index .. 'guests:' .. tenant, unpack(guests))
+  redis.call('HINCRBY', index .. 'open', tenant, #guests / 2)
+end
+for lane, guests in pairs(laneGuests) do
+  if redis.call('HINCRBY', index .. 'lane-guests', lane, guests) == guests then
+    redis.call('HSET', index .. 'lanes', lane, descriptors[lane])
+    -- BullMQ keeps 10,000 events a queue unless told; nobody reads those of the lanes.
+    redis.call('HSET', jobs .. lane .. ':meta', 'opts.maxLenEvents', 0)
+  end
+end
+return answers
+`;
+
+/** ARGV: (guest, tenant, key)… Removes those without a job; answers with the lanes of the others. */
+const withdraw = `${prelude}
+local lanes = {}
+for i = 1, #ARGV, 3 do
+  if redis.call('EXISTS', jobKey(ARGV[i])) == 1 then
+    lanes[#lanes + 1] = laneOf(ARGV[i])
+  elseif not redis.call('ZSCORE', index .. 'ended', ARGV[i]) and forget(ARGV[i], ARGV[i + 1], ARGV[i + 2]) then
+    countClosed(ARGV[i + 1])
+  end
+end
+return lanes
+`;
+
+/** ARGV: now, guest, tenant. Idempotent. */
+const end = `${prelude}
+markEnded(ARGV[2], ARGV[3], ARGV[1])
+`;
+
+/** ARGV: now, guest, tenant, set, field, value. Ends a guest whose job is not claimed; answers 1 if it was there. */
+const endUnclaimed = `${prelude}
+local now, id, tenant = ARGV[1], ARGV[2], ARGV[3]
+local removed = redis.call('LREM', laneKey(id, 'wait'), 1, id) + redis.call('ZREM', laneKey(id, 'delayed'), id)
+if removed == 0 then return 0 end
+redis.call('ZADD', laneKey(id, ARGV[4]), now, id)
+redis.call('HSET', jobKey(id), ARGV[5], ARGV[6], 'finishedOn', now)
+markEnded(id, tenant, now)
+return 1
+`;
+
+/** ARGV: (guest, tenant, key)… */
+const forgetEnded = `${prelude}
+for i = 1, #ARGV, 3 do forget(ARGV[i], ARGV[i + 1], ARGV[i + 2]) end
+`;
+
+/**
+ * ARGV: token, ms, "take" or "renew", guest… A lock that expired is taken again: nobody else claims. "take" overrules
+ * the predecessor's. Answers with the guests whose lock another leader holds.
+ */
+const lock = `${prelude}
+local token, ms, takes, lost = ARGV[1], ARGV[2], ARGV[3] == 'take', {}
+for i = 4, #ARGV do
+  local name = jobKey(ARGV[i]) .. ':lock'
+  local holder = redis.call('GET', name)
+  if takes or not holder or holder == token then
+    redis.call('SET', name, token, 'PX', ms)
+  else
+    lost[#lost + 1] = ARGV[i]
+  end
+end
+return lost
+`;
+
+const scripts = { admit, withdraw, end, endUnclaimed, forgetEnded, lock };
+
+export type AdmitAnswer = number | readonly ["full", number] | readonly ["reused", string] | KnownGuest;
+export type KnownGuest = readonly ["known" | "unfinished", string, string, string];
+
+interface Answers {
+  admit: readonly AdmitAnswer[];
+  withdraw: readonly string[];
+  end: null;
+  endUnclaimed: 0 | 1;
+  forgetEnded: null;
+  lock: readonly string[];
+}
+
+export type RunScript = <Name extends keyof typeof scripts>(
+  name: Name,
+  args: readonly (string | number)[],
+) => Promise<Answers[Name]>;
+
+/** Loads the scripts into a connection. */
+export function queueScripts(redis: Redis, keys: QueueKeys): RunScript {
+  const commands = redis as unknown as Record<string, (...args: unknown[]) => Promise<never>>;
+  const commandOf = (name: string) => `gleaner-queue-${name}`;
+  for (const [name, lua] of Object.entries(scripts))
+    redis.defineCommand(commandOf(name), { numberOfKeys: 2, lua });
+  return (name, args) => commands[commandOf(name)]!(keys.index, keys.jobs, ...args);
+}

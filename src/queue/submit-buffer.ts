@@ -1,0 +1,87 @@
+import { GleanerError, asGleanerError } from "../errors/gleaner-error.ts";
+import type { Submission } from "../api/ports.ts";
+import type { QueueOutcome } from "./admission.ts";
+
+interface Waiting {
+  readonly submissions: readonly Submission[];
+  readonly resolve: (outcomes: readonly QueueOutcome[]) => void;
+  readonly reject: (error: GleanerError) => void;
+}
+
+export interface SubmitBufferOptions {
+  /** Takes up to flushGuestsMax submissions. */
+  readonly flush: (submissions: readonly Submission[]) => Promise<QueueOutcome[]>;
+  readonly flushGuestsMax: number;
+  /** Submissions that may wait for a flush; beyond it callers are refused. */
+  readonly backlogMax: number;
+}
+
+/**
+ * Gathers what arrives while a flush is under way into the next one. One flush at a time: that keeps the order of
+ * arrival, and is what makes many small calls as cheap as a few large ones.
+ */
+export class SubmitBuffer {
+  readonly #options: SubmitBufferOptions;
+  #waiting: Waiting[] = [];
+  #backlog = 0;
+  #draining: Promise<void> | null = null;
+
+  constructor(options: SubmitBufferOptions) {
+    this.#options = options;
+  }
+
+  async submit(submissions: readonly Submission[]): Promise<readonly QueueOutcome[]> {
+    const { flushGuestsMax, backlogMax } = this.#options;
+    if (this.#backlog + submissions.length > backlogMax)
+      throw new GleanerError("SUBMIT_BACKLOG_FULL", { count: this.#backlog, countMax: backlogMax });
+    if (submissions.length <= flushGuestsMax) return this.#enqueue(submissions);
+    const pieces: Promise<readonly QueueOutcome[]>[] = [];
+    for (let at = 0; at < submissions.length; at += flushGuestsMax)
+      pieces.push(this.#enqueue(submissions.slice(at, at + flushGuestsMax)));
+    return (await Promise.all(pieces)).flat();
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async idle(): Promise<void> {
+    await this.#draining;
+  }
+
+  #enqueue(submissions: readonly Submission[]): Promise<readonly QueueOutcome[]> {
+    const { promise, resolve, reject } = Promise.withResolvers<readonly QueueOutcome[]>();
+    this.#waiting.push({ submissions, resolve, reject });
+    this.#backlog += submissions.length;
+    this.#draining ??= this.#drain();
+    return promise;
+  }
+
+  async #drain(): Promise<void> {
+    // Calls that came with the same read of a socket go together.
+    await new Promise(setImmediate);
+    while (this.#waiting.length > 0) await this.#flush(this.#takeCalls());
+    this.#draining = null;
+  }
+
+  async #flush(calls: readonly Waiting[]): Promise<void> {
+    try {
+      const outcomes = await this.#options.flush(calls.flatMap((call) => call.submissions));
+      let at = 0;
+      for (const { submissions, resolve } of calls) {
+        resolve(outcomes.slice(at, at + submissions.length));
+        at += submissions.length;
+      }
+    } catch (thrown) {
+      const error = asGleanerError(thrown);
+      for (const call of calls) call.reject(error);
+    }
+  }
+
+  #takeCalls(): Waiting[] {
+    let count = 0;
+    const end = this.#waiting.findIndex(
+      (call) => (count += call.submissions.length) > this.#options.flushGuestsMax,
+    );
+    const calls = this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
+    for (const call of calls) this.#backlog -= call.submissions.length;
+    return calls;
+  }
+}
