@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
 import { GleanerError } from "../../src/errors/gleaner-error.ts";
 import { createLogger, parseLogLevel } from "../../src/runtime/log.ts";
@@ -44,7 +45,7 @@ describe("createLogger", () => {
   it("writes a line that a person can read on a terminal", () => {
     const { log, lines } = capture(true);
     log.warn({ pool: "research", reason: "owner is back" }, "paused");
-    expect(lines[0]!.replace(/\u001B\[\d+m/g, "")).toMatch(
+    expect(stripVTControlCharacters(lines[0]!)).toMatch(
       /^\d\d:\d\d:\d\d\.\d{3} warn {2}controller paused {2}pool=research {2}reason="owner is back"\n$/,
     );
   });
