@@ -85,7 +85,7 @@ async function* readLines(path: string): AsyncGenerator<[fields: readonly string
     }
   } catch (thrown) {
     if (thrown instanceof GleanerError) throw thrown;
-    if (thrown instanceof CsvError) throw invalid(path, line + 1, thrown.message.slice(0, 200), thrown);
+    if (thrown instanceof CsvError) throw invalid(path, Number(thrown["lines"] ?? line + 1), thrown.message, thrown);
     throw new GleanerError(
       "FILE_UNREADABLE",
       { path, problem: (thrown as Error).message },
