@@ -1,3 +1,4 @@
+import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
 import {
   createServer,
   type Server,
@@ -101,10 +102,13 @@ export function addService(
 }
 
 async function bind(server: Server, address: string): Promise<number> {
+  // What it would print on stderr is in the error that it throws.
+  setLogVerbosity(logVerbosity.NONE);
   try {
     return await server.listen(address);
   } catch (cause) {
-    const problem = cause instanceof Error ? cause.message : String(cause);
+    const message = cause instanceof Error ? cause.message : String(cause);
+    const problem = /errors: \[listen (.*)\]$/.exec(message)?.[1] ?? message;
     throw new GleanerError("LISTEN_FAILED", { address, problem }, { cause });
   }
 }

@@ -23,7 +23,7 @@ const arbitraryShape: fc.Arbitrary<Shape> = fc
     model: text(40),
     pools: fc.array(arbitraryName, { maxLength: 5 }),
   })
-  .map((shape) => (shape.devices > 1 ? { ...shape, sharePermille: 1000 } : shape));
+  .map((shape) => (shape.devices > 1 ? Object.assign(shape, { sharePermille: 1000 }) : shape));
 
 export const arbitrarySpec: fc.Arbitrary<GuestSpec> = fc.record({
   tenant: arbitraryName,
@@ -36,7 +36,7 @@ export const arbitrarySpec: fc.Arbitrary<GuestSpec> = fc.record({
         text(20).filter((program) => program !== ""),
         fc.array(text(20)),
       )
-      .map(([head, rest]) => [head, ...rest]),
+      .map(([head, rest]) => [head].concat(rest)),
     env: fc.dictionary(envName, text(20), { maxKeys: 5, noNullPrototype: true }),
     workingDir: fc.oneof(
       fc.constant(""),
