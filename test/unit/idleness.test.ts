@@ -130,9 +130,9 @@ describe("the traps that peers fell into", () => {
     expect(classify(sample({ pod: null }), alone)).toEqual(classify(sample(), alone));
   });
 
-  it("trap: an owner whose memory moves at 0 % utilisation is taken for idle", () => {
+  it("trap: 0 % utilisation with 92 % of the memory held is taken for an empty GPU", () => {
     const tracker = new OwnerTracker();
-    tracker.observe(sample({ memoryUsedMib: 45_000 }), alone);
+    expect(tracker.observe(sample({ memoryUsedMib: 45_000 }), alone).state).toBe("idle");
     const later = { ...alone, nowMs: nowMs + 15_000 };
     const seen = tracker.observe(sample({ atMs: nowMs + 15_000, memoryUsedMib: 44_000 }), later);
     expect(seen).toEqual({ state: "busy", reason: "memory_step", sinceMs: nowMs + 15_000 });
