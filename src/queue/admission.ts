@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import type { Submission } from "../api/ports.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
-import type { Clock } from "../runtime/clock.ts";
+import { systemClock } from "../runtime/clock.ts";
 import { addressOf, ask } from "../store/redis-error.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { encodeJob, type QueuedGuest } from "./guest-job.ts";
@@ -28,7 +28,6 @@ export interface AdmissionOptions {
   readonly run: RunScript;
   readonly lanes: LaneQueues;
   readonly openPerTenantMax: number;
-  readonly clock: Clock;
 }
 
 /** A submission that has a lane and, unless its key is known, the id that the guest will have. */
@@ -57,13 +56,13 @@ export class Admission {
 
   /** At most flushGuestsMax. Answers keep the order. Throws REDIS_UNREACHABLE when it is not known what happened. */
   async admit(submissions: readonly Submission[]): Promise<QueueOutcome[]> {
-    const { redis, clock } = this.#options;
+    const { redis } = this.#options;
     const candidates = submissions.map(candidateOf);
     const flush = randomUUID();
-    const nowMs = clock.wallMs();
-    const startedMs = clock.monotonicMs();
+    const nowMs = systemClock.wallMs();
+    const startedMs = systemClock.monotonicMs();
     const answers = await ask(redis, this.#runAdmit(flush, nowMs, candidates));
-    if (clock.monotonicMs() - startedMs > flushMsMax)
+    if (systemClock.monotonicMs() - startedMs > flushMsMax)
       throw new GleanerError("REDIS_UNREACHABLE", {
         url: addressOf(redis),
         problem: `no answer in ${flushMsMax} ms`,

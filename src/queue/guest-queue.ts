@@ -3,7 +3,6 @@ import type { Redis } from "ioredis";
 import type { Submission } from "../api/ports.ts";
 import type { Settings } from "../config/settings.ts";
 import type { TerminalGuestState, WaitingGuest } from "../core/guest.ts";
-import { systemClock, type Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import { connectRedis } from "../store/connection.ts";
 import { ask } from "../store/redis-error.ts";
@@ -39,7 +38,6 @@ export interface GuestQueueOptions {
   readonly settings: Settings["queue"];
   /** Claimed waiting guests over all lanes: `cycle.headsMax`. */
   readonly headsMax: number;
-  readonly clock?: Clock;
   readonly logger?: Logger;
 }
 
@@ -125,7 +123,7 @@ class BullGuestQueue implements GuestQueue {
   #exclusive: Promise<unknown> = Promise.resolve();
 
   constructor(
-    { zone, settings, headsMax, clock = systemClock }: GuestQueueOptions,
+    { zone, settings, headsMax }: GuestQueueOptions,
     submitting: Redis,
     submitLanes: LaneQueues,
     redis: Redis,
@@ -140,7 +138,6 @@ class BullGuestQueue implements GuestQueue {
       run: queueScripts(submitting, keys),
       lanes: submitLanes,
       openPerTenantMax,
-      clock,
     });
     this.#buffer = new SubmitBuffer({ flush: (some) => admission.admit(some), flushGuestsMax, backlogMax });
     this.#reader = new GuestReader(submitting, keys);
@@ -161,12 +158,11 @@ class BullGuestQueue implements GuestQueue {
       token,
       lockMs,
       heldPerLaneMax,
-      clock,
     });
     this.#departures = departures;
-    this.#refill = new Refill({ redis, keys, claims, book, lanes, token, headsPerLane, headsMax, clock });
-    this.#recovery = { redis, keys, run, claims, book, reader, token, lockMs, departures, clock };
-    this.#retention = { redis, keys, run, reader, lanes, endedKeptMax, endedKeptMs, clock };
+    this.#refill = new Refill({ redis, keys, claims, book, lanes, token, headsPerLane, headsMax });
+    this.#recovery = { redis, keys, run, claims, book, reader, token, lockMs, departures };
+    this.#retention = { redis, keys, run, reader, lanes, endedKeptMax, endedKeptMs };
   }
 
   async submit(submissions: readonly Submission[]): Promise<readonly QueueOutcome[]> {

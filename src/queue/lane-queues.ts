@@ -59,10 +59,7 @@ export class LaneQueues {
 
   /** Takes the lane's first job whose time has come; it is active and locked then. */
   async claim(laneId: string, token: string): Promise<ClaimAnswer> {
-    const [job, id] = (await this.#lane(laneId).moveToActive(token)) as [
-      JobJson | undefined,
-      string,
-    ];
+    const [job, id] = (await this.#lane(laneId).moveToActive(token)) as [JobJson | undefined, string];
     return job === undefined || job === null ? { id: null } : { id, job };
   }
 

@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import type { WaitingGuest } from "../core/guest.ts";
-import type { Clock } from "../runtime/clock.ts";
+import { systemClock } from "../runtime/clock.ts";
 import { ask } from "../store/redis-error.ts";
 import type { Claims } from "./claims.ts";
 import { decodeJob, decodeProgress } from "./guest-job.ts";
@@ -26,7 +26,6 @@ export interface RefillOptions {
   readonly token: string;
   readonly headsPerLane: number;
   readonly headsMax: number;
-  readonly clock: Clock;
 }
 
 /**
@@ -43,8 +42,8 @@ export class Refill {
   }
 
   async run(): Promise<void> {
-    const { claims, book, clock } = this.#options;
-    claims.releaseHeld(clock.wallMs());
+    const { claims, book } = this.#options;
+    claims.releaseHeld(systemClock.wallMs());
     await this.#takeLanesToAsk();
     const stale = [...this.#stale];
     for (let at = 0; at < stale.length; at += lanesAtOnce)
@@ -109,8 +108,8 @@ export class Refill {
   }
 
   async #claimMissing(quota: number): Promise<void> {
-    const { claims, book, headsMax, clock } = this.#options;
-    const nowMs = clock.wallMs();
+    const { claims, book, headsMax } = this.#options;
+    const nowMs = systemClock.wallMs();
     const needy = [...book.lanes()]
       .map((backlog) => ({ backlog, missing: this.#missing(backlog, quota, nowMs) }))
       .filter(({ missing }) => missing > 0)
@@ -136,7 +135,7 @@ export class Refill {
   }
 
   #claim(orders: readonly LaneBacklog[]): Promise<void> {
-    const { claims, book, lanes, token, clock } = this.#options;
+    const { claims, book, lanes, token } = this.#options;
     const claimOne = async ({ lane }: LaneBacklog) => {
       const claimed = await lanes.claim(lane.id, token);
       if (claimed.id === null) {
@@ -144,7 +143,7 @@ export class Refill {
         return;
       }
       const guest = decodeJob(claimed.id, claimed.job.data);
-      claims.enterWaiting(guest, decodeProgress(claimed.job.progress, guest), clock.wallMs());
+      claims.enterWaiting(guest, decodeProgress(claimed.job.progress, guest), systemClock.wallMs());
       book.count(lane, -1);
     };
     return this.#inParallel(orders, claimOne, ({ lane }) => lane);

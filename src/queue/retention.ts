@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import type { Clock } from "../runtime/clock.ts";
+import { systemClock } from "../runtime/clock.ts";
 import { ask, askAll } from "../store/redis-error.ts";
 import { keyOfJob } from "./guest-job.ts";
 import type { GuestReader } from "./guest-reader.ts";
@@ -22,19 +22,18 @@ export interface RetentionOptions {
   readonly lanes: LaneQueues;
   readonly endedKeptMax: number;
   readonly endedKeptMs: number;
-  readonly clock: Clock;
 }
 
 /** [admitted at, [[guest, tenant, key]…]] */
 type PendingFlush = readonly [number, readonly (readonly [string, string, string])[]];
 
 /** Clears up after submitters that died between admission and jobs; answers how many flushes it settled. */
-export async function settleLeftovers({ redis, keys, run, clock }: RetentionOptions): Promise<number> {
+export async function settleLeftovers({ redis, keys, run }: RetentionOptions): Promise<number> {
   const pending = await ask(redis, redis.hgetall(keys.pending));
   let settled = 0;
   for (const [flush, text] of Object.entries(pending)) {
     const [admittedAtMs, guests] = JSON.parse(text) as PendingFlush;
-    if (clock.wallMs() - admittedAtMs < leftoverMs) continue;
+    if (systemClock.wallMs() - admittedAtMs < leftoverMs) continue;
     const lanes = await ask(redis, run("withdraw", guests.flat()));
     if (lanes.length > 0) await ask(redis, redis.sadd(keys.lanesToAsk, ...lanes));
     await ask(redis, redis.hdel(keys.pending, flush));
@@ -56,11 +55,11 @@ export async function trimEnded(options: RetentionOptions): Promise<number> {
 }
 
 async function beyondRetention(options: RetentionOptions): Promise<string[]> {
-  const { redis, keys, endedKeptMax, endedKeptMs, clock } = options;
+  const { redis, keys, endedKeptMax, endedKeptMs } = options;
   const count = await ask(redis, redis.zcard(keys.ended));
   const tooMany = Math.min(guestsAtOnce, count - endedKeptMax);
   if (tooMany > 0) return ask(redis, redis.zrange(keys.ended, "0", String(tooMany - 1)));
-  const oldest = clock.wallMs() - endedKeptMs;
+  const oldest = systemClock.wallMs() - endedKeptMs;
   return ask(redis, redis.zrange(keys.ended, "-inf", `(${oldest}`, "BYSCORE", "LIMIT", 0, guestsAtOnce));
 }
 

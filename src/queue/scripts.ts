@@ -131,9 +131,16 @@ end
 return lanes
 `;
 
-/** ARGV: now, guest, tenant. Idempotent. */
+/**
+ * ARGV: token, ms, now, guest, tenant. Before BullMQ ends the job, which it refuses without our lock: so one that expired
+ * is taken again, and where another leader has it nothing is marked. Idempotent.
+ */
 const end = `${prelude}
-markEnded(ARGV[2], ARGV[3], ARGV[1])
+local lock = jobKey(ARGV[4]) .. ':lock'
+local holder = redis.call('GET', lock)
+if holder and holder ~= ARGV[1] then return end
+redis.call('SET', lock, ARGV[1], 'PX', ARGV[2])
+markEnded(ARGV[4], ARGV[5], ARGV[3])
 `;
 
 /** ARGV: now, guest, tenant, set, field, value. Ends a guest whose job is not claimed; answers 1 if it was there. */
