@@ -101,25 +101,26 @@ export class Forecaster {
   }
 
   #poolTable(pool: string): SurvivalTable {
-    const fleetTable = this.#fleetTable();
     const learned = this.#pools.get(pool);
-    if (learned === undefined) return fleetTable;
-    if (isDue(learned)) {
-      const { hazardPerMs, cumulative } = fleetTable;
-      const shrunk = this.#shrink(learned.counts, (bin) => {
+    if (learned === undefined) return this.#fleetTable();
+    return freshTable(learned) ?? this.#renewPool(learned);
+  }
+
+  #renewPool(learned: Learned): SurvivalTable {
+    const { hazardPerMs, cumulative } = this.#fleetTable();
+    return renew(
+      learned,
+      this.#shrink(learned.counts, (bin) => {
         const widthMs = binEndMs(bin) - binStartMs[bin]!;
         const returns = Math.exp(-cumulative[bin]!) * -Math.expm1(-hazardPerMs[bin]! * widthMs);
         return { returns, exposureMs: returns / hazardPerMs[bin]!, hazardPerMs: hazardPerMs[bin]! };
-      });
-      renew(learned, shrunk);
-    }
-    return learned.table ?? fleetTable;
+      }),
+    );
   }
 
   #fleetTable(): SurvivalTable {
     if (this.#fleet === null) return priorTable;
-    if (isDue(this.#fleet)) renew(this.#fleet, this.#shrink(this.#fleet.counts, priorRun));
-    return this.#fleet.table ?? priorTable;
+    return freshTable(this.#fleet) ?? renew(this.#fleet, this.#shrink(this.#fleet.counts, priorRun));
   }
 
   /** Adds `priorRuns` runs of what is believed to what was counted. */
@@ -165,11 +166,13 @@ function priorRun(bin: number): BelievedRun {
 
 const priorTable = tableOf(Float64Array.from({ length: binCount }, (_, bin) => priorRun(bin).hazardPerMs));
 
-function isDue({ table, observationsSinceTable, devices }: Learned): boolean {
-  return table === null || observationsSinceTable >= Math.max(1, devices);
+/** null: to be made anew. */
+function freshTable({ table, observationsSinceTable, devices }: Learned): SurvivalTable | null {
+  return observationsSinceTable < Math.max(1, devices) ? table : null;
 }
 
-function renew(learned: Learned, table: SurvivalTable): void {
+function renew(learned: Learned, table: SurvivalTable): SurvivalTable {
   learned.table = table;
   learned.observationsSinceTable = 0;
+  return table;
 }
