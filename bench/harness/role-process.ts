@@ -1,0 +1,114 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseSettings } from "../../src/config/settings.ts";
+import type { DeviceInfo, Sample } from "../../src/core/device.ts";
+import { Channel } from "../../src/runtime/channel.ts";
+import { createLogger } from "../../src/runtime/log.ts";
+import type { TelemetrySource } from "../../src/telemetry/source.ts";
+import type { Role } from "./stack.ts";
+
+/** A source that reads what the bench says, at its interval; a change is read at once. */
+class ToldSource implements TelemetrySource {
+  readonly #infos: readonly DeviceInfo[];
+  readonly #intervalMs: number;
+  readonly #util = new Map<string, number>();
+  readonly #changes = new Channel<readonly string[]>(10_000);
+
+  constructor(host: string, devices: readonly string[], intervalMs: number) {
+    this.#infos = devices.map((uuid, index) => ({
+      uuid,
+      host,
+      pool: "bench",
+      model: "bench",
+      index,
+      memoryTotalMib: 49_152,
+    }));
+    this.#intervalMs = intervalMs;
+  }
+
+  set(devices: readonly string[], utilPct: number): void {
+    for (const device of devices) this.#util.set(device, utilPct);
+    this.#changes.push(devices);
+  }
+
+  devices(): readonly DeviceInfo[] {
+    return this.#infos;
+  }
+
+  async *samples(signal: AbortSignal): AsyncIterable<readonly Sample[]> {
+    const all = this.#infos.map(({ uuid }) => uuid);
+    void (async () => {
+      while (!signal.aborted) {
+        this.#changes.push(all);
+        await sleep(this.#intervalMs, undefined, { signal }).catch(() => {});
+      }
+      this.#changes.close();
+    })();
+    for await (const devices of this.#changes) yield devices.map((device) => this.#sample(device));
+  }
+
+  #sample(device: string): Sample {
+    return {
+      device,
+      atMs: performance.now(),
+      attribution: "owner",
+      utilPct: this.#util.get(device) ?? 0,
+      engineActiveRatio: null,
+      memoryUsedMib: 1_024,
+      memoryFreeMib: null,
+      ownerProcesses: null,
+      pod: null,
+    };
+  }
+}
+
+let stop = async () => {};
+let source: ToldSource | null = null;
+
+process.on("message", (message: Role | "usage" | "stop" | { devices: string[]; utilPct: number }) => {
+  if (message === "usage") {
+    const { user, system } = process.cpuUsage();
+    process.send?.({ cpuMs: (user + system) / 1_000, rssMiB: process.memoryUsage.rss() / 2 ** 20 });
+  } else if (message === "stop") {
+    void stop().finally(() => process.exit(0));
+  } else if ("utilPct" in message) {
+    source?.set(message.devices, message.utilPct);
+  } else {
+    void start(message);
+  }
+});
+
+async function start(role: Role): Promise<void> {
+  const logger = createLogger({ name: role.role, level: "error" });
+  const settings = parseSettings(role.settings, "bench");
+  const { dataDir } = role;
+  if (role.role === "controller") {
+    // Each role loads only its own part, so that its memory is what it is in production.
+    const { startController } = await import("../../src/controller/controller.ts");
+    const controller = await startController({
+      settings,
+      dataDir,
+      redisUrl: role.redisUrl,
+      logger,
+      version: "bench",
+    });
+    stop = () => controller.stop();
+    process.send?.({ address: controller.apiAddress });
+    return;
+  }
+  const { host, controllerAddress } = role;
+  source = new ToldSource(host, role.devices, role.sampleIntervalMs);
+  const { runAgent } = await import("../../src/agent/agent.ts");
+  const agent = await runAgent({
+    agentId: host,
+    host,
+    dataDir,
+    controllerAddress,
+    recallListen: null,
+    source,
+    settings,
+    logger,
+    signal: new AbortController().signal,
+  });
+  stop = () => agent.stop({ vacate: true });
+  process.send?.({ address: agent.recallAddress });
+}
