@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Settings } from "../config/settings.ts";
 import { createLogger, type LogLevel } from "../runtime/log.ts";
 import { startRedisServer, type RedisServer } from "../store/redis-server.ts";
+import { fixedAddress } from "./fixed-address.ts";
 import { SupervisedChild } from "./supervisor.ts";
 
 export interface AgentPlan {
@@ -45,7 +46,7 @@ const controllerPatienceMs = 15_000;
  */
 export async function startLocalStack(options: LocalStackOptions): Promise<LocalStack | null> {
   const { settings: asked, say, logLevel, signal } = options;
-  const { dataDir, listen } = asked;
+  const { dataDir } = asked;
   const logDir = join(dataDir, "logs");
   mkdirSync(logDir, { recursive: true, mode: 0o700 });
 
@@ -65,7 +66,15 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
         dir: join(dataDir, "redis"),
         logger: createLogger({ name: "redis", level: "warn" }),
       });
-    const settings = { ...asked, redisUrl: redis?.url ?? asked.redisUrl };
+    const settings = {
+      ...asked,
+      redisUrl: redis?.url ?? asked.redisUrl,
+      listen: {
+        ...asked.listen,
+        apiAddress: await fixedAddress(asked.listen.apiAddress),
+        httpAddress: await fixedAddress(asked.listen.httpAddress),
+      },
+    };
     // The children read one file, so that what was put together from files, variables and options is the same for all.
     const settingsPath = join(dataDir, "settings.json");
     writeFileSync(settingsPath, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600 });
@@ -86,7 +95,8 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       logPath: join(logDir, "controller.log"),
       say,
     });
-    const { apiAddress = listen.apiAddress, httpAddress = listen.httpAddress } = await controller.start();
+    await controller.start();
+    const { apiAddress, httpAddress } = settings.listen;
 
     if (signal.aborted) return await stop();
 

@@ -36,8 +36,17 @@ export function numberOption(flags: string, description: string, least: number, 
 }
 
 export function parseAddress(text: string): string {
+  return checkAddress(text, 1);
+}
+
+/** Port 0: any that is free. */
+export function parseListenAddress(text: string): string {
+  return checkAddress(text, 0);
+}
+
+function checkAddress(text: string, portMin: number): string {
   const port = /^(?:\[[0-9a-fA-F:]+\]|[^\s:[\]]+):(\d{1,5})$/.exec(text)?.[1];
-  if (port !== undefined && Number(port) >= 1 && Number(port) <= 65_535) return text;
+  if (port !== undefined && Number(port) >= portMin && Number(port) <= 65_535) return text;
   throw new InvalidArgumentError("Use HOST:PORT, for instance 127.0.0.1:7070.");
 }
 

@@ -1,8 +1,10 @@
 import { Option, type Command } from "commander";
 import { join } from "node:path";
+import { defaults } from "../config/defaults.ts";
 import type { Settings } from "../config/settings.ts";
 import { createLogger, parseLogLevel, type Logger, type LogLevel } from "../runtime/log.ts";
 import type { Cli } from "./cli.ts";
+import { parseListenAddress } from "./options.ts";
 import { fileLayer, layeredSettings, type Layer } from "./settings-file.ts";
 
 /** Options of the commands that run something: where settings come from and how much is logged. */
@@ -58,4 +60,32 @@ export function loggerOf(cli: Cli, options: SettingsOptions, name: string): Logg
 export function logLevelOf(cli: Cli, { log }: SettingsOptions): LogLevel {
   if (log !== undefined) return parseLogLevel(log, "--log");
   return cli.environment.logLevel ?? "info";
+}
+
+export interface ListenOptions {
+  readonly apiAddress?: string;
+  readonly httpAddress?: string;
+}
+
+export function addListenOptions(command: Command): Command {
+  const { apiAddress, httpAddress } = defaults.listen;
+  return command
+    .addOption(
+      new Option("--api-address <host:port>", `gRPC; default ${apiAddress}`).argParser(parseListenAddress),
+    )
+    .addOption(
+      new Option(
+        "--http-address <host:port>",
+        `/metrics, /healthz, /readyz; default ${httpAddress}`,
+      ).argParser(parseListenAddress),
+    );
+}
+
+export function listenLayers({ apiAddress, httpAddress }: ListenOptions): Layer[] {
+  const layer = (source: string, name: string, address: string | undefined) =>
+    address === undefined ? [] : [{ source, values: { listen: { [name]: address } } }];
+  return [
+    ...layer("--api-address", "apiAddress", apiAddress),
+    ...layer("--http-address", "httpAddress", httpAddress),
+  ];
 }

@@ -34,7 +34,12 @@ hand-back. Owner first: when an owner comes back it pauses the guest at once and
         "where it takes recalls itself, port 0: any; none: nowhere",
       ).default(defaults.listen.agentAddress),
     )
-    .option("--host <name>", "name of this host, as telemetry gives it", hostname())
+    .addOption(
+      new Option("--host <name>", "name of this host, as telemetry gives it").default(
+        hostname(),
+        "what the system says",
+      ),
+    )
     .option("--agent-id <name>", "stays the same over restarts; default: the host's name")
     .addHelpText("after", help)
     .action(async (options: Options) => {

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { GleanerError } from "../../errors/gleaner-error.ts";
 import { reportText } from "../../report/text.ts";
 import { listenForShutdown } from "../../runtime/shutdown.ts";
@@ -12,7 +12,6 @@ import { runDemo } from "../demo/run.ts";
 import { fastFleetSettings, fastFleetSpeed } from "../demo/settings.ts";
 import { DemoView } from "../demo/view.ts";
 import { exitCodes } from "../exit-codes.ts";
-import { freeAddress } from "../free-port.ts";
 import { startLocalStack, type LocalStack } from "../local-stack.ts";
 import { countOption, numberOption } from "../options.ts";
 import { processesNaming } from "../processes.ts";
@@ -38,7 +37,12 @@ export function command(cli: Cli): Command {
 fast as the trace whose owners it replays. 40 guests of three tenants, real processes, are lent idle devices and give them back
 whenever an owner returns or calls Recall. Ends with the efficiency report, and checks itself: exits 1 if a check fails.`,
     )
-    .option("--trace <path>", "CSV of devices, plain or gzip; default: the sample in examples/", sampleTrace)
+    .addOption(
+      new Option("--trace <path>", "CSV of devices, plain or gzip").default(
+        sampleTrace,
+        "the sample in examples/",
+      ),
+    )
     .addOption(
       numberOption("--speed <factor>", "so many times as fast as the trace", 0.001).default(fastFleetSpeed),
     )
@@ -58,7 +62,7 @@ async function run(cli: Cli, options: Options): Promise<void> {
     onDrain: () => view.say("stopping: guests are vacated first; Ctrl-C again ends at once"),
   });
   const stack = await startLocalStack({
-    settings: await demoSettings(cli, dataDir),
+    settings: demoSettings(cli, dataDir),
     agents: replayAgents(hostCount, options),
     logLevel: cli.environment.logLevel ?? "info",
     say: (line) => view.say(line),
@@ -89,8 +93,8 @@ async function run(cli: Cli, options: Options): Promise<void> {
   if (checks.some(({ ok }) => !ok)) process.exitCode = exitCodes.failed;
 }
 
-async function demoSettings({ environment }: Cli, dataDir: string) {
-  const listen = { apiAddress: await freeAddress(), httpAddress: await freeAddress() };
+function demoSettings({ environment }: Cli, dataDir: string) {
+  const listen = { apiAddress: "127.0.0.1:0", httpAddress: "127.0.0.1:0" };
   const layers = [
     { source: "demo", values: { ...fastFleetSettings, dataDir, listen, zone: `demo-${process.pid}` } },
   ];

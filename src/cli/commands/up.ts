@@ -1,22 +1,29 @@
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { once } from "node:events";
+import { defaults } from "../../config/defaults.ts";
 import { GleanerError } from "../../errors/gleaner-error.ts";
 import { listenForShutdown } from "../../runtime/shutdown.ts";
 import type { Cli } from "../cli.ts";
 import { fastFleetSettings, fastFleetSpeed } from "../demo/settings.ts";
 import { startLocalStack, type AgentPlan, type LocalStack } from "../local-stack.ts";
-import { collect, countOption, parseAddress } from "../options.ts";
+import { collect, countOption } from "../options.ts";
 import { hostNames, replayAgents } from "../replay-agents.ts";
 import { sampleTrace } from "../sample-trace.ts";
-import { addSettingsOptions, logLevelOf, settingsOf, type SettingsOptions } from "../settings-options.ts";
+import {
+  addListenOptions,
+  addSettingsOptions,
+  listenLayers,
+  logLevelOf,
+  settingsOf,
+  type ListenOptions,
+  type SettingsOptions,
+} from "../settings-options.ts";
 import { plural } from "../table.ts";
 
-interface Options extends SettingsOptions {
+interface Options extends SettingsOptions, ListenOptions {
   readonly agents: number;
   readonly devices: number;
   readonly telemetry?: readonly string[];
-  readonly apiAddress: string;
-  readonly httpAddress: string;
   readonly json?: boolean;
 }
 
@@ -27,29 +34,24 @@ that is started again when it dies. Stays until Ctrl-C, which vacates the guests
 Ctrl-C ends at once. Without --telemetry it is a fleet to play with: owners as in the sample trace, living ${fastFleetSpeed} times
 as fast, whose idle devices are lent. With --telemetry nothing is lent before a policy says so.`,
   );
-  return addSettingsOptions(up, cli)
+  return addListenOptions(addSettingsOptions(up, cli))
     .addOption(countOption("--agents <n>", "agents, each a host of its own").default(2))
     .addOption(countOption("--devices <n>", "devices of the sample trace, over all agents").default(16))
     .option("--telemetry <source>", "dcgm:URL[,URL…], one for each agent in turn", collect)
-    .addOption(
-      new Option("--api-address <host:port>", "gRPC").default("127.0.0.1:7070").argParser(parseAddress),
-    )
-    .addOption(
-      new Option("--http-address <host:port>", "/metrics, /healthz, /readyz")
-        .default("127.0.0.1:7071")
-        .argParser(parseAddress),
-    )
     .option("--json", "print the addresses as one JSON line when all is up")
     .addHelpText("after", help)
     .action((options: Options) => run(cli, options));
 }
 
 async function run(cli: Cli, options: Options): Promise<void> {
-  const { agents: count, devices, telemetry, apiAddress, httpAddress } = options;
+  const { agents: count, devices, telemetry } = options;
+  const { address } = cli.environment;
+  const environment =
+    address === null ? [] : [{ source: "GLEANER_ADDRESS", values: { listen: { apiAddress: address } } }];
   const settings = settingsOf(
     cli,
     options,
-    [{ source: "options", values: { listen: { apiAddress, httpAddress } } }],
+    [...environment, ...listenLayers(options)],
     telemetry === undefined ? fastFleetSettings : {},
   );
   const say = options.json === true ? cli.note : cli.print;
@@ -68,7 +70,7 @@ async function run(cli: Cli, options: Options): Promise<void> {
   });
   if (stack === null) return;
   if (options.json === true) cli.printJson(describe(stack));
-  else for (const line of welcome(cli, stack, options)) say(line);
+  else for (const line of welcome(cli, stack)) say(line);
   if (!shutdown.signal.aborted) await once(shutdown.signal, "abort");
   await stack.stop();
   say("stopped; no process is left");
@@ -98,8 +100,9 @@ function describe(stack: LocalStack) {
   };
 }
 
-function welcome({ paint }: Cli, stack: LocalStack, { apiAddress }: Options): string[] {
-  const address = apiAddress === "127.0.0.1:7070" ? "" : ` --address ${apiAddress}`;
+function welcome({ paint, environment }: Cli, stack: LocalStack): string[] {
+  const isDefault = stack.apiAddress === (environment.address ?? defaults.listen.apiAddress);
+  const address = isDefault ? "" : ` --address ${stack.apiAddress}`;
   const agents = [...stack.recallAddresses].map(([host, recall]) => `${host} (takes recalls at ${recall})`);
   return [
     paint.bold("gleaner is up"),
