@@ -42,9 +42,9 @@ export function timeNeed(guest: WaitingGuest, settings: CycleSettings): TimeNeed
   };
 }
 
-/** A hint is rough: rounded up to a quarter of an octave, so that guests of one kind share a need whatever they did so far. */
+/** A hint is rough: rounded up to half an octave, so that guests of one kind share a need whatever they did so far. */
 function roundUpHint(remainingMs: number): number {
-  return remainingMs <= 1 ? 1 : Math.ceil(2 ** (Math.ceil(4 * Math.log2(remainingMs)) / 4));
+  return remainingMs <= 1 ? 1 : Math.ceil(2 ** (Math.ceil(2 * Math.log2(remainingMs)) / 2));
 }
 
 /**

@@ -1,8 +1,7 @@
 import { fitWindow, timeNeed, type Fit, type TimeNeed } from "./fit.ts";
 import type { Shape, WaitingGuest } from "./guest.ts";
-import type { Heap } from "./heap.ts";
-import type { GangHost } from "./matching-gangs.ts";
-import type { Opportunity, Placement, Window } from "./placement.ts";
+import type { GangView } from "./matching-gangs.ts";
+import type { Placement, Window } from "./placement.ts";
 import type { CycleSettings } from "./snapshot.ts";
 
 /**
@@ -12,51 +11,53 @@ import type { CycleSettings } from "./snapshot.ts";
 export interface Ask {
   readonly shape: Shape;
   readonly fits: NeedFits;
-  /** Empty where the guest shares with nobody. */
-  readonly trustGroup: string;
-  /** Places up to which the ranking and the shared devices are used up. */
-  nextRanked: number;
-  nextShared: number;
-  gangHosts: Heap<GangHost> | null;
-  /** Nothing is left that fits. */
-  isDone: boolean;
+  /** Of the free devices: the window of the ranking and its opportunity up to which all is tried. */
+  nextWindow: number;
+  nextOpportunity: number;
+  /** null: not a gang, or not tried yet. */
+  gang: GangView | null;
+  /** By trust group: how many of its shared devices are tried, for a share. */
+  readonly nextShared: Map<string, number>;
 }
 
-/** How every window suits one need, judged when first asked for. */
+/** What every window is worth to one need. */
 export class NeedFits {
   readonly need: TimeNeed;
+  /** By the window's index, in whole ms; −∞ where the window does not fit. */
+  readonly valuesMs: Float64Array;
   readonly #placement: Placement;
   readonly #settings: CycleSettings;
-  readonly #fits: (Fit | undefined)[];
-  #ranking: readonly Opportunity[] | null = null;
+  #ranking: readonly Window[] | null = null;
 
   constructor(need: TimeNeed, placement: Placement, settings: CycleSettings) {
     this.need = need;
     this.#placement = placement;
     this.#settings = settings;
-    this.#fits = Array.from({ length: placement.windows.length });
+    this.valuesMs = new Float64Array(placement.windows.length);
+    for (const window of placement.windows)
+      this.valuesMs[window.index] = Math.ceil(this.fitOf(window).valueMs);
   }
 
-  of(window: Window): Fit {
-    const known = this.#fits[window.index];
-    if (known !== undefined) return known;
-    const firstRung = window.pool.view?.policy.firstRung ?? "vacate";
-    const fit = fitWindow(window.curve, this.need, firstRung, this.#settings);
-    this.#fits[window.index] = fit;
-    return fit;
+  fitOf(window: Window): Fit {
+    return fitWindow(window.curve, this.need, window.pool.firstRung, this.#settings);
   }
 
-  /** The free devices that fit, those worth most first. */
-  get ranking(): readonly Opportunity[] {
-    this.#ranking ??= this.#placement.opportunities
-      .filter(({ window }) => this.of(window).obstacle === null)
-      .sort((a, b) => this.#worthMore(a, b));
+  fits(window: Window): boolean {
+    return this.valuesMs[window.index]! > -Infinity;
+  }
+
+  /** The windows that fit, those worth most first; equal ones by the smallest uuid in them. */
+  get ranking(): readonly Window[] {
+    if (this.#ranking !== null) return this.#ranking;
+    const fitting = this.#placement.windowsByUuid.filter((window) => this.fits(window));
+    // A number that holds the value and the place in the list sorts many times faster than a comparison function.
+    const count = fitting.length;
+    const keys = new Float64Array(count);
+    for (let index = 0; index < count; index++)
+      keys[index] = index - this.valuesMs[fitting[index]!.index]! * count;
+    keys.sort();
+    this.#ranking = [...keys].map((key) => fitting[((key % count) + count) % count]!);
     return this.#ranking;
-  }
-
-  #worthMore(a: Opportunity, b: Opportunity): number {
-    const difference = this.of(b.window).valueMs - this.of(a.window).valueMs;
-    return difference !== 0 ? difference : a.firstUuid < b.firstUuid ? -1 : 1;
   }
 }
 
@@ -75,20 +76,17 @@ export class Asks {
   of(guest: WaitingGuest): Ask {
     const { shape } = guest.spec;
     const fits = this.#fitsOf(timeNeed(guest, this.#settings));
-    const trustGroup = shape.sharePermille < 1000 ? guest.spec.trustGroup : "";
     const { need } = fits;
     const hash = mix(mix(mix(shape.devices, shape.sharePermille), shape.memoryMib ?? -1), need.horizonMs);
     const alike = bucket(this.#asks, hash);
-    for (const ask of alike)
-      if (ask.fits === fits && ask.trustGroup === trustGroup && sameShape(ask.shape, shape)) return ask;
+    for (const ask of alike) if (ask.fits === fits && sameShape(ask.shape, shape)) return ask;
     const ask: Ask = {
       shape,
       fits,
-      trustGroup,
-      nextRanked: 0,
-      nextShared: 0,
-      gangHosts: null,
-      isDone: false,
+      nextWindow: 0,
+      nextOpportunity: 0,
+      gang: null,
+      nextShared: new Map(),
     };
     alike.push(ask);
     return ask;

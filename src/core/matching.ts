@@ -24,65 +24,61 @@ export interface Match {
 export class Matcher {
   readonly #placement: Placement;
   readonly #asks: Asks;
-  readonly #gangs: Gangs;
+  #gangs: Gangs | null = null;
 
   constructor(placement: Placement, settings: CycleSettings) {
     this.#placement = placement;
     this.#asks = new Asks(placement, settings);
-    this.#gangs = new Gangs(placement);
   }
 
   /** null: nothing that fits is free. */
   place(guest: WaitingGuest): Match | null {
     const ask = this.#asks.of(guest);
-    if (ask.isDone) return null;
-    const match = this.#match(ask);
-    if (match === null) ask.isDone = true;
-    return match;
-  }
-
-  #match(ask: Ask): Match | null {
     if (ask.shape.devices > 1) return this.#matchGang(ask);
     if (ask.shape.sharePermille === 1000) return this.#matchWhole(ask);
-    return this.#fillShared(ask) ?? this.#openShared(ask);
+    const { trustGroup } = guest.spec;
+    return this.#fillShared(ask, trustGroup) ?? this.#openShared(ask, trustGroup);
   }
 
   #matchWhole(ask: Ask): Match | null {
     const found = this.#best(ask);
     if (found === null) return null;
     const { place, opportunity } = found;
-    this.#placement.take(place, opportunity.window.pool);
+    this.#placement.take(place, opportunity);
     return this.#matched(ask, opportunity.window, [this.#grant(ask, place, opportunity.lendableMib)], place);
   }
 
   #matchGang(ask: Ask): Match | null {
+    this.#gangs ??= new Gangs(this.#placement);
     const members = this.#gangs.find(ask);
     const worst = members?.at(-1);
     if (members === null || worst === undefined) return null;
-    for (const { place, opportunity } of members) this.#placement.take(place, opportunity.window.pool);
+    for (const { place, opportunity } of members) this.#placement.take(place, opportunity);
     const grants = members.map(({ place, opportunity }) => this.#grant(ask, place, opportunity.lendableMib));
     return this.#matched(ask, worst.opportunity.window, grants, worst.place);
   }
 
   /** A device that is shared already comes first: another one opened is another owner who may meet a guest. */
-  #fillShared(ask: Ask): Match | null {
-    const list = this.#placement.shared.get(ask.trustGroup);
-    for (; list !== undefined && ask.nextShared < list.length; ask.nextShared++) {
-      const device = list[ask.nextShared]!;
-      if (!hasRoom(ask.shape, device) || ask.fits.of(device.window).obstacle !== null) continue;
-      return this.#share(ask, device, "fills_shared");
-    }
-    return null;
+  #fillShared(ask: Ask, trustGroup: string): Match | null {
+    const list = this.#placement.shared.get(trustGroup);
+    if (list === undefined) return null;
+    let next = ask.nextShared.get(trustGroup) ?? 0;
+    const canTake = (device: SharedDevice) => hasRoom(ask.shape, device) && ask.fits.fits(device.window);
+    while (next < list.length && !canTake(list[next]!)) next++;
+    ask.nextShared.set(trustGroup, next);
+    const device = list[next];
+    return device === undefined ? null : this.#share(ask, device, "fills_shared");
   }
 
-  #openShared(ask: Ask): Match | null {
+  #openShared(ask: Ask, trustGroup: string): Match | null {
     const found = this.#best(ask);
-    if (found === null || found.opportunity.lendableMib === null) return null;
-    const { place, opportunity } = found;
+    if (found === null) return null;
+    const { place } = found;
     const { window, model, lendableMib } = found.opportunity;
-    this.#placement.take(place, opportunity.window.pool);
+    if (lendableMib === null) return null;
+    this.#placement.take(place, found.opportunity);
     const device = { place, window, model, lendableMib, freePermille: 1000, freeMib: lendableMib };
-    this.#placement.openShared(ask.trustGroup, device);
+    this.#placement.openShared(trustGroup, device);
     return this.#share(ask, device, "fits");
   }
 
@@ -95,11 +91,14 @@ export class Matcher {
   /** The free device that is worth most to the ask. */
   #best(ask: Ask): { place: number; opportunity: Opportunity } | null {
     const { ranking } = ask.fits;
-    for (; ask.nextRanked < ranking.length; ask.nextRanked++) {
-      const opportunity = ranking[ask.nextRanked]!;
-      if (opportunity.window.pool.budget === 0 || !canHostWhole(ask.shape, opportunity)) continue;
-      const place = this.#placement.firstFree(opportunity);
-      if (place !== null) return { place, opportunity };
+    for (; ask.nextWindow < ranking.length; ask.nextWindow++, ask.nextOpportunity = 0) {
+      const { opportunities, pool, free } = ranking[ask.nextWindow]!;
+      if (free === 0 || pool.budget === 0) continue;
+      for (; ask.nextOpportunity < opportunities.length; ask.nextOpportunity++) {
+        const opportunity = opportunities[ask.nextOpportunity]!;
+        if (opportunity.free > 0 && canHostWhole(ask.shape, opportunity))
+          return { place: this.#placement.firstFree(opportunity), opportunity };
+      }
     }
     return null;
   }
@@ -117,7 +116,7 @@ export class Matcher {
       place,
       grants,
       window,
-      fit: ask.fits.of(window),
+      fit: ask.fits.fitOf(window),
       leastMs: ask.fits.need.leastMs,
       reasonCode: "fits",
     };

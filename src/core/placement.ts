@@ -1,5 +1,6 @@
 import type { DeviceUuid } from "./device.ts";
 import type { Grant } from "./guest.ts";
+import type { Rung } from "./policy.ts";
 import { gate, heldOf, lendableMib, lentMax } from "./placement-gate.ts";
 import { reasonNumber, type ReasonCode } from "./reasons.ts";
 import type { DeviceView, PoolView, Snapshot } from "./snapshot.ts";
@@ -9,6 +10,7 @@ import type { SurvivalCurve } from "./survival.ts";
 export interface PoolTally {
   readonly name: string;
   readonly view: PoolView | undefined;
+  readonly firstRung: Rung;
   devices: number;
   lent: number;
   /** Devices that may still be lent. */
@@ -21,18 +23,27 @@ export interface Window {
   /** From 0, over all pools. */
   readonly index: number;
   readonly pool: PoolTally;
+  /** Devices of it that nobody has taken yet. */
+  free: number;
   readonly curve: SurvivalCurve;
+  /** Smallest of the free devices. */
+  firstUuid: DeviceUuid;
+  /** In the order of their smallest uuids. */
   readonly opportunities: Opportunity[];
 }
 
 /** Free devices that no guest can tell apart but by host and name. */
 export interface Opportunity {
+  /** From 0, over all windows. */
+  readonly index: number;
   readonly window: Window;
   readonly model: string;
   /** null: not known. */
   readonly lendableMib: number | null;
   /** Places in the snapshot's devices. */
   readonly places: number[];
+  /** How many of them nobody has taken yet. */
+  free: number;
   /** Smallest of them all, free or not. */
   firstUuid: DeviceUuid;
   next: number;
@@ -56,6 +67,8 @@ export interface SharedDevice {
 export class Placement {
   readonly devices: readonly DeviceView[];
   readonly windows: Window[] = [];
+  /** Those with free devices. */
+  readonly windowsByUuid: readonly Window[];
   readonly opportunities: Opportunity[] = [];
   /** By trust group; fullest first, then those that this cycle opened. */
   readonly shared = new Map<string, SharedDevice[]>();
@@ -65,11 +78,13 @@ export class Placement {
   #openDevices = 0;
   readonly #pools = new Map<string, PoolTally>();
   readonly #taken: Uint8Array;
+  readonly #opportunityOf: Int32Array;
 
   constructor(snapshot: Snapshot) {
     this.devices = snapshot.devices;
     this.unlent = new Uint8Array(snapshot.devices.length);
     this.#taken = new Uint8Array(snapshot.devices.length);
+    this.#opportunityOf = new Int32Array(snapshot.devices.length).fill(-1);
     let pool: PoolTally | undefined;
     for (let place = 0; place < this.devices.length; place++) {
       const device = this.devices[place]!;
@@ -80,35 +95,43 @@ export class Placement {
       if (tally.view !== undefined)
         tally.budget = Math.max(0, lentMax(tally.view.policy, tally.devices) - tally.lent);
     for (const list of this.shared.values()) list.sort((a, b) => this.#fullerFirst(a, b));
+    const byUuid = (a: { firstUuid: DeviceUuid }, b: { firstUuid: DeviceUuid }) =>
+      a.firstUuid < b.firstUuid ? -1 : 1;
+    for (const { opportunities } of this.windows) opportunities.sort(byUuid);
+    this.windowsByUuid = this.windows.filter(({ opportunities }) => opportunities.length > 0).sort(byUuid);
   }
 
   get isExhausted(): boolean {
     return this.#openDevices === 0;
   }
 
+  /** Index of the class of a device that was free when the cycle began; −1 of the others. */
+  opportunityOf(place: number): number {
+    return this.#opportunityOf[place]!;
+  }
+
   isTaken(place: number): boolean {
     return this.#taken[place] !== 0;
   }
 
-  /** The free device of the class with the smallest uuid; null: none is left. */
-  firstFree(opportunity: Opportunity): number | null {
+  /** The free device of the class with the smallest uuid; there must be one. */
+  firstFree(opportunity: Opportunity): number {
     const { places } = opportunity;
     if (!opportunity.inOrder) {
       places.sort((a, b) => (this.devices[a]!.info.uuid < this.devices[b]!.info.uuid ? -1 : 1));
       opportunity.inOrder = true;
     }
-    for (; opportunity.next < places.length; opportunity.next++) {
-      const place = places[opportunity.next]!;
-      if (!this.isTaken(place)) return place;
-    }
-    return null;
+    while (this.isTaken(places[opportunity.next]!)) opportunity.next++;
+    return places[opportunity.next]!;
   }
 
-  take(place: number, pool: PoolTally): void {
+  take(place: number, opportunity: Opportunity): void {
     this.#taken[place] = 1;
     this.unlent[place] = 0;
     this.#openDevices--;
-    pool.budget--;
+    opportunity.free--;
+    opportunity.window.free--;
+    opportunity.window.pool.budget--;
   }
 
   /** A free device that was just taken for a share is open to the others of the trust group. */
@@ -169,23 +192,34 @@ export class Placement {
     if (device.curve === null || pool.view === undefined) return;
     const { model, uuid } = device.info;
     const lendable = lendableMib(device, pool.view.policy);
+    if (lendable === 0) {
+      this.unlent[place] = reasonNumber("memory_short");
+      return;
+    }
     const window = this.#windowOf(pool, device.curve);
+    if (window.opportunities.length === 0 || uuid < window.firstUuid) window.firstUuid = uuid;
     this.#openDevices++;
+    window.free++;
     for (const opportunity of window.opportunities) {
       if (opportunity.lendableMib !== lendable || opportunity.model !== model) continue;
       opportunity.places.push(place);
+      opportunity.free++;
+      this.#opportunityOf[place] = opportunity.index;
       if (uuid < opportunity.firstUuid) opportunity.firstUuid = uuid;
       return;
     }
     const opportunity: Opportunity = {
+      index: this.opportunities.length,
       window,
       model,
       lendableMib: lendable,
       places: [place],
+      free: 1,
       firstUuid: uuid,
       next: 0,
       inOrder: false,
     };
+    this.#opportunityOf[place] = opportunity.index;
     window.opportunities.push(opportunity);
     this.opportunities.push(opportunity);
   }
@@ -193,7 +227,7 @@ export class Placement {
   #windowOf(pool: PoolTally, curve: SurvivalCurve): Window {
     let window = pool.windows.get(curve);
     if (window === undefined) {
-      window = { index: this.windows.length, pool, curve, opportunities: [] };
+      window = { index: this.windows.length, pool, curve, free: 0, firstUuid: "", opportunities: [] };
       pool.windows.set(curve, window);
       this.windows.push(window);
     }
@@ -203,7 +237,16 @@ export class Placement {
   #poolOf(name: string, views: ReadonlyMap<string, PoolView>): PoolTally {
     let pool = this.#pools.get(name);
     if (pool === undefined) {
-      pool = { name, view: views.get(name), devices: 0, lent: 0, budget: 0, windows: new Map() };
+      const view = views.get(name);
+      pool = {
+        name,
+        view,
+        firstRung: view?.policy.firstRung ?? "vacate",
+        devices: 0,
+        lent: 0,
+        budget: 0,
+        windows: new Map(),
+      };
       this.#pools.set(name, pool);
     }
     return pool;
