@@ -12,8 +12,7 @@ const detailsTrailer = "grpc-status-details-bin";
 
 /** The status message says code, what is wrong and what to do, for whoever reads only that. */
 export function toRpcError(error: GleanerError): ServerError {
-  const message = /[.!?]$/.test(error.message) ? error.message : `${error.message}.`;
-  return new ServerError(Status[error.status], `${error.code}: ${message} ${error.remedy}`);
+  return new ServerError(Status[error.status], error.toString());
 }
 
 /**

@@ -23,6 +23,12 @@ export class GleanerError extends Error {
     return fill(catalogue[this.code].remedy, this.details);
   }
 
+  /** All of it in one line: `CODE: what is wrong. What to do.` */
+  override toString(): string {
+    const stop = /[.!?]$/.test(this.message) ? "" : ".";
+    return `${this.code}: ${this.message}${stop} ${this.remedy}`;
+  }
+
   /** The field at fault, where there is one. */
   get field(): string {
     return String(this.details["field"] ?? "");

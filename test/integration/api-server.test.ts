@@ -17,18 +17,13 @@ import { HoldRequest } from "../../src/gen/gleaner/v1/owners.ts";
 import { HealthCheckRequest } from "../../src/gen/grpc/health/v1/health.ts";
 import { Channel } from "../../src/runtime/channel.ts";
 import { sampleGuest, sampleProgress, startTestApi, testDesks } from "../support/api-desks.ts";
+import { collect } from "../support/collect.ts";
 import { errorDetails, RawClient } from "../support/raw-rpc.ts";
 
 const settings = parseSettings({}, "test");
 const silent = pino({ level: "silent" });
 const fleet = { scope: { $case: "fleet" as const, value: {} } };
 const process = { $case: "process" as const, value: { command: ["true"] } };
-
-const collect = async <T>(source: AsyncIterable<T>): Promise<T[]> => {
-  const items: T[] = [];
-  for await (const item of source) items.push(item);
-  return items;
-};
 
 const failure = async (call: Promise<unknown>): Promise<GleanerError> => {
   try {

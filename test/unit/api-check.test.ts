@@ -63,7 +63,7 @@ describe("checkSpec", () => {
   it("counts the bytes of a command, not its characters", () => {
     const value = { command: ["run", "ü".repeat(40_000)], env: {}, workingDir: "" };
     expect(() => check(GuestSpec.create({ tenant: "a", workload: { $case: "process", value } }))).toThrow(
-      "spec.process.command: 80005 bytes; at most 65536 are taken",
+      "spec.process.command: 80,005 bytes; at most 65,536 are taken",
     );
   });
 

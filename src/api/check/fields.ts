@@ -30,7 +30,7 @@ export function checkId(value: string, field: string): void {
 
 export function checkText(value: string, field: string, charactersMax: number): void {
   if (value.length > charactersMax)
-    refuse(field, `${value.length} characters; at most ${charactersMax} are taken`);
+    refuse(field, `${grouped(value.length)} characters; at most ${grouped(charactersMax)} are taken`);
   checkNoNul(value, field);
 }
 
@@ -41,7 +41,7 @@ export function checkNoNul(value: string, field: string): void {
 /** Undefined passes: it is for the caller to fill in. */
 export function checkWithin(value: number | undefined, field: string, min: number, max: number): void {
   if (value !== undefined && !(value >= min && value <= max))
-    refuse(field, `${value} is not within ${grouped(min)} and ${grouped(max)}`);
+    refuse(field, `${grouped(value)} is not within ${grouped(min)} and ${grouped(max)}`);
 }
 
 export function checkCount(count: number, field: string, countMax: number): void {
@@ -53,6 +53,6 @@ export function quote(value: string): string {
   return JSON.stringify(value.length > 80 ? `${value.slice(0, 79)}…` : value);
 }
 
-function grouped(value: number): string {
+export function grouped(value: number): string {
   return value.toLocaleString("en-US");
 }

@@ -2,7 +2,7 @@ import type { Settings } from "../../config/settings.ts";
 import type * as wire from "../../gen/gleaner/v1/guests.ts";
 import { guestStates } from "../convert/guest.ts";
 import type { GuestQuery, LogQuery, Submission, WatchFilter } from "../ports.ts";
-import { checkCount, checkId, checkNameOrEmpty, checkText, quote, refuse } from "./fields.ts";
+import { checkCount, checkId, checkNameOrEmpty, checkText, grouped, quote, refuse } from "./fields.ts";
 import { checkSpec } from "./spec.ts";
 
 const watchedIdsMax = 1_000;
@@ -34,7 +34,8 @@ export function checkListRequest(message: wire.ListRequest, settings: Pick<Setti
 }
 
 export function checkPageSize(pageSize: number, { api }: Pick<Settings, "api">): number {
-  if (pageSize > api.pageSizeMax) refuse("page_size", `${pageSize}; at most ${api.pageSizeMax} are given`);
+  if (pageSize > api.pageSizeMax)
+    refuse("page_size", `${grouped(pageSize)}; at most ${grouped(api.pageSizeMax)} are given`);
   return pageSize || api.pageSize;
 }
 

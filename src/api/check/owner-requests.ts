@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import { deadlineProblem, policySchema, type Settings } from "../../config/settings.ts";
 import type { PoolPolicy } from "../../core/policy.ts";
 import type { Target } from "../../core/target.ts";
@@ -105,12 +106,19 @@ export function checkPolicy(
     reserveMemoryMib: message.reserveMemoryMib,
     idleMsMin: message.idleMsMin,
   });
-  const issue = result.error?.issues[0];
-  if (result.data === undefined)
-    refuse(protoPath(["policy", ...(issue?.path ?? [])]), issue?.message ?? "invalid");
+  if (!result.success) {
+    const [issue] = result.error.issues;
+    refuse(protoPath(["policy", ...(issue?.path ?? [])]), issue === undefined ? "invalid" : inWords(issue));
+  }
   const problem = deadlineProblem(result.data, settings);
   if (problem !== null) refuse("policy.recall_deadline_ms", problem);
   return result.data;
+}
+
+function inWords(issue: z.core.$ZodIssue): string {
+  if (issue.code === "too_big") return `must be at most ${issue.maximum}`;
+  if (issue.code === "too_small") return `must be at least ${issue.minimum}`;
+  return issue.message;
 }
 
 /** ["policy", "windows", 0, "startMinute"] is policy.windows[0].start_minute. */

@@ -10,6 +10,7 @@ import {
   checkText,
   checkWithin,
   dayMs,
+  grouped,
   quote,
   refuse,
   yearMs,
@@ -138,5 +139,5 @@ function checkLabels(labels: Readonly<Record<string, string>>, path: string): vo
 }
 
 function checkBytes(bytes: number, field: string, bytesMax: number): void {
-  if (bytes > bytesMax) refuse(field, `${bytes} bytes; at most ${bytesMax} are taken`);
+  if (bytes > bytesMax) refuse(field, `${grouped(bytes)} bytes; at most ${grouped(bytesMax)} are taken`);
 }
