@@ -13,7 +13,7 @@ const scaleMs = 4.225 * 60_000;
 const shape = 1.638;
 
 /** P(an idle run lasts longer than that). */
-export function priorSurvival(ageMs: number): number {
+function priorSurvival(ageMs: number): number {
   return (1 + ageMs / scaleMs) ** -shape;
 }
 

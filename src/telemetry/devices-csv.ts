@@ -20,9 +20,9 @@ export interface TraceTick {
   readonly rows: readonly TraceRow[];
 }
 
-export type BrokenLine = (line: number, problem: string) => void;
+type BrokenLine = (line: number, problem: string) => void;
 
-export const traceColumns = ["time_s", "device", "pool", "gpu_util_pct", "mem_used_mib"];
+const traceColumns = ["time_s", "device", "pool", "gpu_util_pct", "mem_used_mib"];
 
 /** Lines of one time, and so devices; more than one zone is meant for. */
 export const traceDevicesMax = 100_000;
@@ -85,7 +85,8 @@ async function* readLines(path: string): AsyncGenerator<[fields: readonly string
     }
   } catch (thrown) {
     if (thrown instanceof GleanerError) throw thrown;
-    if (thrown instanceof CsvError) throw invalid(path, Number(thrown["lines"] ?? line + 1), thrown.message, thrown);
+    if (thrown instanceof CsvError)
+      throw invalid(path, Number(thrown["lines"] ?? line + 1), thrown.message, thrown);
     throw new GleanerError(
       "FILE_UNREADABLE",
       { path, problem: (thrown as Error).message },
