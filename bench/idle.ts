@@ -6,7 +6,8 @@ import { BenchProcess, loopback, startStack, type Usage } from "./harness/stack.
 
 const bench: Bench = {
   name: "idle",
-  summary: "What the controller and an agent take while nothing happens: 1,000 devices sampled, 500 guests waiting",
+  summary:
+    "What the controller and an agent take while nothing happens: 1,000 devices sampled, 500 guests waiting",
   targets: {
     cpuPct: { max: 5 },
     rssMiB: { max: 200 },
@@ -36,7 +37,9 @@ async function run(options: BenchValues) {
     devices: Array.from({ length: devices }, (_, i) => `GPU-bench-${i}`),
     sampleIntervalMs: sampleS * 1_000,
   });
-  await stack.clients.guests.submitBatch({ requests: Array.from({ length: guests }, (_, i) => submissionOf(i)) });
+  await stack.clients.guests.submitBatch({
+    requests: Array.from({ length: guests }, (_, i) => submissionOf(i)),
+  });
   await sleep(5_000); // start-up is over
   const before = [await stack.controller.usage(), await agent.usage()] as const;
   const startedMs = performance.now();

@@ -10,7 +10,8 @@ import { TickGuest } from "./harness/tick-guest.ts";
 
 const bench: Bench = {
   name: "recall",
-  summary: "From an owner's signal to the guest frozen, seen from outside, and what a vacate takes besides the guest's own time",
+  summary:
+    "From an owner's signal to the guest frozen, seen from outside, and what a vacate takes besides the guest's own time",
   targets: {
     recallToFrozenMsP50: { max: 10 },
     recallToFrozenMsP99: { max: 50 },
@@ -24,7 +25,10 @@ const bench: Bench = {
     recalls: { value: 200, help: "recalls of each kind, one after the other" },
     vacates: { value: 20, help: "vacates of guests that checkpoint" },
     checkpointMb: { value: 100, help: "what each of those writes" },
-    fleetDevices: { value: 100_000, help: "devices over which decision cycles run meanwhile, in the second part; 0: none" },
+    fleetDevices: {
+      value: 100_000,
+      help: "devices over which decision cycles run meanwhile, in the second part; 0: none",
+    },
   },
   run,
 };
@@ -61,7 +65,10 @@ async function run(options: BenchValues) {
 
   const quiet = await measureRecalls(stack, live, recalls);
   const activity = await measureActivity(stack, agent, live, recalls);
-  const busy = fleetDevices === 0 ? quiet : await underCycles(stack, fleetDevices, () => measureRecalls(stack, live, recalls));
+  const busy =
+    fleetDevices === 0
+      ? quiet
+      : await underCycles(stack, fleetDevices, () => measureRecalls(stack, live, recalls));
   const vacate = await measureVacates(stack, live, vacates);
   return {
     params: { ...options },
@@ -188,7 +195,11 @@ async function measureVacates({ clients }: BenchStack, live: Live, count: number
 }
 
 /** Runs `measure` while the same controller decides over a large fleet in every cycle. */
-async function underCycles<T>({ clients, controller }: BenchStack, devices: number, measure: () => Promise<T>): Promise<T> {
+async function underCycles<T>(
+  { clients, controller }: BenchStack,
+  devices: number,
+  measure: () => Promise<T>,
+): Promise<T> {
   const hosts = 100;
   const peers = Array.from(
     { length: hosts },
@@ -206,7 +217,10 @@ async function underCycles<T>({ clients, controller }: BenchStack, devices: numb
   // Waiting guests that fit nowhere keep every cycle at its full work.
   const requests = Array.from({ length: 500 }, (_, i) => {
     const request = submissionOf(i);
-    return { ...request, spec: { ...request.spec!, shape: { ...request.spec!.shape!, deviceModel: "none-such" } } };
+    return {
+      ...request,
+      spec: { ...request.spec!, shape: { ...request.spec!.shape!, deviceModel: "none-such" } },
+    };
   });
   await clients.guests.submitBatch({ requests });
   await sleep(5_000);

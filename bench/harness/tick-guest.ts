@@ -1,4 +1,13 @@
-import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, readSync, watch } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  watch,
+} from "node:fs";
 import { join } from "node:path";
 
 /** What a bench sees of one `examples/tick.mjs`, from outside: its file, its process, its cgroup. */
@@ -71,7 +80,8 @@ function pidOf(path: string): number {
 function frozenFile(pid: number): string {
   const path = readFileSync(`/proc/${pid}/cgroup`, "utf8").match(/^0::(.*)$/m)?.[1] ?? "/";
   const mount = readFileSync("/proc/mounts", "utf8").match(/^\S+ (\S+) cgroup2 /m)?.[1];
-  if (mount === undefined || path === "/") throw new Error("this bench needs cgroup v2 and a guest in a cgroup of its own");
+  if (mount === undefined || path === "/")
+    throw new Error("this bench needs cgroup v2 and a guest in a cgroup of its own");
   return join(mount, path, "cgroup.events");
 }
 

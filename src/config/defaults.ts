@@ -122,6 +122,8 @@ export const defaults = {
     logBytesMax: 16 * 1024 * 1024,
     /** Reports kept on disk until the controller acknowledges them. */
     journalEntriesMax: 100_000,
+    /** Ended attempts whose logs and working directories are kept; the oldest go first. */
+    endedAttemptsKeptMax: 1_000,
     reconnectMsMin: 100,
     reconnectMsMax: 5 * second,
   },

@@ -161,6 +161,7 @@ export const settingsSchema = z
       .strictObject({
         logBytesMax: count.default(agent.logBytesMax),
         journalEntriesMax: count.default(agent.journalEntriesMax),
+        endedAttemptsKeptMax: count.default(agent.endedAttemptsKeptMax),
         reconnectMsMin: durationMs.default(agent.reconnectMsMin),
         reconnectMsMax: durationMs.default(agent.reconnectMsMax),
       })

@@ -5,10 +5,7 @@ import { Channel } from "../runtime/channel.ts";
 type Body = NonNullable<ConnectResponse["body"]>;
 type Commands = "start" | "pause" | "resume" | "vacate" | "kill" | "withdraw";
 /** A command as its sender writes it: the session adds the header. */
-type CommandPayload<Case extends Commands> = Omit<
-  Extract<Body, { $case: Case }>["value"],
-  "header"
->;
+type CommandPayload<Case extends Commands> = Omit<Extract<Body, { $case: Case }>["value"], "header">;
 
 /** Messages that may wait for a slow agent before it is cut off; it reconnects and is told anew. */
 const outgoingMax = 20_000;
@@ -30,7 +27,8 @@ export class AgentSession {
   }
 
   send(body: Body): void {
-    if (!this.outgoing.push({ body })) this.outgoing.fail(new Error(`agent ${this.agentId} reads too slowly`));
+    if (!this.outgoing.push({ body }))
+      this.outgoing.fail(new Error(`agent ${this.agentId} reads too slowly`));
   }
 
   command<Case extends Commands>(

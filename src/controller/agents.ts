@@ -51,12 +51,18 @@ export class Agents implements AgentDesk {
     this.#parts = parts;
   }
 
-  async *connect(incoming: AsyncIterable<ConnectRequest>, signal: AbortSignal): AsyncIterable<ConnectResponse> {
+  async *connect(
+    incoming: AsyncIterable<ConnectRequest>,
+    signal: AbortSignal,
+  ): AsyncIterable<ConnectResponse> {
     const messages = incoming[Symbol.asyncIterator]();
     const first = await messages.next();
     if (first.done === true) return;
     if (first.value.body?.$case !== "hello")
-      throw new GleanerError("AGENT_REFUSED", { agentId: "(unknown)", problem: "the first message must be Hello" });
+      throw new GleanerError("AGENT_REFUSED", {
+        agentId: "(unknown)",
+        problem: "the first message must be Hello",
+      });
     const session = await this.#welcome(first.value.body.value);
     const { fleet, log } = this.#parts;
     const reading = this.#read(session, messages).catch((thrown: unknown) => {
@@ -72,7 +78,10 @@ export class Agents implements AgentDesk {
       if (fleet.agents.get(session.host) === session) {
         fleet.agents.delete(session.host);
         this.#parts.metrics.agentsConnected.set(fleet.agents.size);
-        log.warn({ agent: session.agentId, host: session.host }, "agent left: its devices are unknown, nothing new is lent there");
+        log.warn(
+          { agent: session.agentId, host: session.host },
+          "agent left: its devices are unknown, nothing new is lent there",
+        );
       }
       this.#parts.logs.endAll(session);
     }
@@ -104,16 +113,21 @@ export class Agents implements AgentDesk {
           break;
         case "hello":
         case undefined:
-          this.#parts.log.warn({ agent: session.agentId }, "the agent sent a message that has no place here; ignored");
+          this.#parts.log.warn(
+            { agent: session.agentId },
+            "the agent sent a message that has no place here; ignored",
+          );
       }
     }
   }
 
   async #welcome(hello: Hello): Promise<AgentSession> {
     const { fleet, log, reign, settings, metrics, clock } = this.#parts;
-    const refuse = (problem: string) => new GleanerError("AGENT_REFUSED", { agentId: hello.agentId, problem });
+    const refuse = (problem: string) =>
+      new GleanerError("AGENT_REFUSED", { agentId: hello.agentId, problem });
     if (hello.host === "" || hello.agentId === "") throw refuse("host and agent_id must be given");
-    if (hello.zone !== settings.zone) throw refuse(`it belongs to zone ${hello.zone}, this is zone ${settings.zone}`);
+    if (hello.zone !== settings.zone)
+      throw refuse(`it belongs to zone ${hello.zone}, this is zone ${settings.zone}`);
     for (const { uuid } of hello.devices) {
       const known = fleet.devices.get(uuid);
       if (known !== undefined && known.info.host !== hello.host && fleet.agents.has(known.info.host))
@@ -126,7 +140,8 @@ export class Agents implements AgentDesk {
     fleet.agents.set(hello.host, session);
     older?.outgoing.close();
     metrics.agentsConnected.set(fleet.agents.size);
-    for (const description of hello.devices) this.#parts.owners.addDevice(deviceFromProto(description, hello.host));
+    for (const description of hello.devices)
+      this.#parts.owners.addDevice(deviceFromProto(description, hello.host));
 
     for (const { uuid } of hello.devices) this.#parts.quarantines.adopt(uuid);
 
@@ -143,7 +158,10 @@ export class Agents implements AgentDesk {
       },
     });
     const nowMs = clock.monotonicMs();
-    this.#reconcile(session, hello.leases.map((report) => leaseStepFromProto(report, nowMs)));
+    this.#reconcile(
+      session,
+      hello.leases.map((report) => leaseStepFromProto(report, nowMs)),
+    );
     log.info(
       { agent: hello.agentId, host: hello.host, devices: hello.devices.length, leases: hello.leases.length },
       `agent of ${hello.host} connected: ${hello.devices.length} devices`,
@@ -156,10 +174,16 @@ export class Agents implements AgentDesk {
     const { reign, log } = this.#parts;
     const largest = hello.tokens
       .map(({ token }) => tokenFromProto(token))
-      .reduce<FencingToken>((max, token) => (compareTokens(token, max) > 0 ? token : max), { generation: 0, number: 0 });
+      .reduce<FencingToken>((max, token) => (compareTokens(token, max) > 0 ? token : max), {
+        generation: 0,
+        number: 0,
+      });
     if (largest.generation <= reign.generation) return;
     const generation = await reign.raiseGeneration(largest.generation);
-    log.error({ agent: hello.agentId, generation }, "Redis is older than this agent's tokens: a new generation begins");
+    log.error(
+      { agent: hello.agentId, generation },
+      "Redis is older than this agent's tokens: a new generation begins",
+    );
   }
 
   /**
@@ -177,14 +201,20 @@ export class Agents implements AgentDesk {
         this.#report(session, report);
         continue;
       }
-      log.warn({ lease: report.leaseId, host: session.host }, "a guest runs that is not in the books: killed");
+      log.warn(
+        { lease: report.leaseId, host: session.host },
+        "a guest runs that is not in the books: killed",
+      );
       const lease = { id: report.leaseId, token: report.token };
       session.command("kill", lease, { demand: undefined, reason: "not in the books" });
     }
     for (const { lease } of fleet.leasesOnHost(session.host)) {
       if (reported.has(lease.id)) continue;
       if (isLive(lease.state))
-        log.warn({ lease: lease.id, host: session.host }, "a lease of the books does not run on its host: its guest is put back");
+        log.warn(
+          { lease: lease.id, host: session.host },
+          "a lease of the books does not run on its host: its guest is put back",
+        );
       steps.take(lostStep(lease, clock.monotonicMs(), "its agent does not know it"));
     }
   }
@@ -205,7 +235,10 @@ export class Agents implements AgentDesk {
       try {
         sample = sampleFromProto(message, nowMs);
       } catch (thrown) {
-        this.#parts.log.warn({ err: thrown, agent: session.agentId, device: message.device }, "a sample was left out");
+        this.#parts.log.warn(
+          { err: thrown, agent: session.agentId, device: message.device },
+          "a sample was left out",
+        );
         continue;
       }
       this.#parts.owners.take(device, sample, nowMs);
@@ -217,13 +250,25 @@ export class Agents implements AgentDesk {
     const outcome = commandOutcomes.fromWire(result.outcome, "command_result.outcome");
     if (outcome === "done") return;
     const { fleet, log, steps, clock } = this.#parts;
-    log.info({ agent: session.agentId, lease: leaseId, outcome, detail: result.detail }, `a command was not carried out: ${outcome}`);
+    log.info(
+      { agent: session.agentId, lease: leaseId, outcome, detail: result.detail },
+      `a command was not carried out: ${outcome}`,
+    );
     const live = leaseId === undefined ? undefined : fleet.leases.get(leaseId);
     if (live === undefined || live.lease.step > 0) return;
     // Nothing ran: a failed start is the guest's failure, anything else counts against nobody.
     const end = { exitCode: null, exitSignal: "", checkpointAgeMs: null, workedMs: 0, vacateMs: null };
-    const step = lostStep(live.lease, clock.monotonicMs(), `start refused: ${outcome} ${result.detail}`.trim());
-    steps.take(step, undefined, { ...end, outcome: outcome === "failed" ? "failed" : "checkpointed", usefulMs: 0, lostMs: 0 });
+    const step = lostStep(
+      live.lease,
+      clock.monotonicMs(),
+      `start refused: ${outcome} ${result.detail}`.trim(),
+    );
+    steps.take(step, undefined, {
+      ...end,
+      outcome: outcome === "failed" ? "failed" : "checkpointed",
+      usefulMs: 0,
+      lostMs: 0,
+    });
     this.#parts.wake();
   }
 

@@ -22,6 +22,7 @@ import { Cycle } from "./cycle.ts";
 import { createDecider } from "./decide.ts";
 import { Fleet } from "./fleet.ts";
 import { GuestChanges } from "./guest-book.ts";
+import { setGauges } from "./gauges.ts";
 import { Guests } from "./guest-desk.ts";
 import { Journal } from "./journal.ts";
 import { LeaseSteps } from "./lease-steps.ts";
@@ -56,6 +57,9 @@ export interface RunningController {
   debugDump(): unknown;
 }
 
+/** How fresh the gauges of /metrics are; scrapes are further apart. */
+const gaugesMs = 5_000;
+
 /** Devices above which decisions are made in a worker thread. */
 const workerAboveDevices = 5_000;
 
@@ -78,7 +82,6 @@ export async function startController(options: ControllerOptions): Promise<Runni
     zone: settings.zone,
     settings: settings.queue,
     headsMax: settings.cycle.headsMax,
-    clock,
     logger: log,
   });
 
@@ -126,7 +129,17 @@ export async function startController(options: ControllerOptions): Promise<Runni
   if (aliveAtMs !== null) journal.write({ type: "outage", atMs: clock.wallMs(), sinceMs: aliveAtMs });
   journal.write({ type: "alive", atMs: clock.wallMs() });
 
-  const snapshots = new Snapshots({ fleet, signals, owners, forecaster, breaker, meetings, tenants, settings, clock });
+  const snapshots = new Snapshots({
+    fleet,
+    signals,
+    owners,
+    forecaster,
+    breaker,
+    meetings,
+    tenants,
+    settings,
+    clock,
+  });
   const cycleSettings = {
     fitChanceMin: settings.forecast.fitChanceMin,
     evictionPenaltyMs: settings.forecast.evictionPenaltyMs,
@@ -158,7 +171,20 @@ export async function startController(options: ControllerOptions): Promise<Runni
   });
   const wake = () => cycle.wake();
   const logs = new LogReads();
-  const agents = new Agents({ fleet, steps, owners, signals, quarantines, logs, settings, clock, log, metrics, reign, wake });
+  const agents = new Agents({
+    fleet,
+    steps,
+    owners,
+    signals,
+    quarantines,
+    logs,
+    settings,
+    clock,
+    log,
+    metrics,
+    reign,
+    wake,
+  });
 
   const stopping = new AbortController();
   let ready = false;
@@ -182,22 +208,38 @@ export async function startController(options: ControllerOptions): Promise<Runni
     log,
   });
 
-  const every = (ms: number, task: () => Promise<unknown> | unknown, what: string) => repeat(ms, task, what, clock, log, stopping.signal);
+  const every = (ms: number, task: () => unknown, what: string) =>
+    repeat(ms, task, what, clock, log, stopping.signal);
   const running = [
     cycle.run(stopping.signal),
-    every(settings.ledger.aliveIntervalMs, () => journal.write({ type: "alive", atMs: clock.wallMs() }), "alive"),
+    every(
+      settings.ledger.aliveIntervalMs,
+      () => journal.write({ type: "alive", atMs: clock.wallMs() }),
+      "alive",
+    ),
     every(settings.queue.lockRenewMs, () => queue.renewLocks(), "renewing the queue's locks"),
     every(settings.queue.lockRenewMs, () => queue.reconcile(), "putting the queue in order"),
-    every(settings.terms.renewIntervalMs, () => store.renew([...fleet.leases.keys()], clock.wallMs()), "renewing leases in the books"),
+    every(
+      settings.terms.renewIntervalMs,
+      () => store.renew([...fleet.leases.keys()], clock.wallMs()),
+      "renewing leases in the books",
+    ),
     every(settings.terms.renewIntervalMs, () => tenants.save(), "saving tenants' use"),
-    every(1_000, () => {
-      quarantines.expire();
-      expireLeases({ fleet, steps, settings, clock, log, spec: (id) => guests.specOf(id) });
-      metrics.queueWaiting.set(queue.waitingTotal());
-    }, "looking after leases"),
+    every(
+      1_000,
+      () => {
+        quarantines.expire();
+        expireLeases({ fleet, steps, settings, clock, log, spec: (id) => guests.specOf(id) });
+      },
+      "looking after leases",
+    ),
+    every(gaugesMs, () => setGauges({ fleet, queue, books, stream, clock, metrics }), "setting the gauges"),
   ];
   ready = true;
-  log.info({ api: api.address, http: http.address, epoch, zone: settings.zone }, `controller serves on ${api.address}`);
+  log.info(
+    { api: api.address, http: http.address, epoch, zone: settings.zone },
+    `controller serves on ${api.address}`,
+  );
 
   return {
     apiAddress: api.address,
@@ -233,7 +275,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
 /** Repeats a duty until the signal aborts; a failure is logged and the next turn tries again. */
 async function repeat(
   ms: number,
-  task: () => Promise<unknown> | unknown,
+  task: () => unknown,
   what: string,
   clock: Clock,
   log: Logger,

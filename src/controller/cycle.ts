@@ -56,6 +56,7 @@ interface CycleParts {
 export class Cycle {
   readonly #parts: CycleParts;
   #last: LastCycle | null = null;
+  #hasRoom = true;
   #wanted = Promise.withResolvers<void>();
 
   constructor(parts: CycleParts) {
@@ -73,6 +74,11 @@ export class Cycle {
     this.#wanted.resolve();
   }
 
+  /** Guests came. Where the last cycle saw no device that waits for one, they can wait for the next. */
+  wakeForGuests(): void {
+    if (this.#hasRoom) this.wake();
+  }
+
   /** Runs until the signal aborts. A failed cycle is logged and the next one tries again. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, settings, log } = this.#parts;
@@ -86,7 +92,10 @@ export class Cycle {
       }
       await clock.sleep(Math.max(0, settings.cycle.intervalMsMin - (clock.monotonicMs() - begunMs)), signal);
       const resting = new AbortController();
-      await Promise.race([this.#wanted.promise, clock.sleep(settings.cycle.intervalMs, AbortSignal.any([signal, resting.signal]))]);
+      await Promise.race([
+        this.#wanted.promise,
+        clock.sleep(settings.cycle.intervalMs, AbortSignal.any([signal, resting.signal])),
+      ]);
       resting.abort();
       this.#wanted = Promise.withResolvers();
     }
@@ -114,10 +123,14 @@ export class Cycle {
   async #lend(lends: readonly Lend[], heads: ReadonlyMap<string, WaitingGuest>): Promise<void> {
     if (lends.length === 0) return;
     const { store, stream, clock, metrics, reign, fleet, queue, log } = this.#parts;
-    if (await stream.isFull()) return log.error("the ledger's stream is full: nothing is lent until the books have caught up");
+    if (await stream.isFull()) {
+      log.error("the ledger's stream is full: nothing is lent until the books have caught up");
+      return;
+    }
     const waiting = new Set(queue.heads().map(({ id }) => id));
     const valid = lends.filter((lend) => waiting.has(lend.guestId) && this.#mayLend(lend));
-    if (valid.length < lends.length) metrics.lendRefused.inc({ reason: "changed_meanwhile" }, lends.length - valid.length);
+    if (valid.length < lends.length)
+      metrics.lendRefused.inc({ reason: "changed_meanwhile" }, lends.length - valid.length);
     const results = await store.lend(
       valid.map((lend) => {
         const spec = heads.get(lend.guestId)!.spec;
@@ -144,10 +157,18 @@ export class Cycle {
         log.warn({ guest: lend.guestId, why: result.refused }, `the books refused a lend: ${result.refused}`);
         return;
       }
-      if (!queue.admit(lend.guestId)) return this.#giveBack(result.lent, "the guest left the queue");
+      if (!queue.admit(lend.guestId)) {
+        this.#giveBack(result.lent, "the guest left the queue");
+        return;
+      }
       metrics.lends.inc();
       log.info(
-        { guest: lend.guestId, lease: result.lent.id, devices: lend.grants.map(({ device }) => device), reason: lend.reason },
+        {
+          guest: lend.guestId,
+          lease: result.lent.id,
+          devices: lend.grants.map(({ device }) => device),
+          reason: lend.reason,
+        },
         `lent to ${result.lent.tenant}: ${lend.reasonCode}`,
       );
       admitted.push({ lease: result.lent, guest: heads.get(lend.guestId)! });
@@ -158,7 +179,8 @@ export class Cycle {
     admitted.forEach(({ lease, guest }, index) => {
       fleet.addLease(lease, clock.wallMs());
       const known = queued[index];
-      if (known !== null && known !== undefined) this.#parts.guests.started(known, records.get(guest.id), lease.id);
+      if (known !== null && known !== undefined)
+        this.#parts.guests.started(known, records.get(guest.id), lease.id);
       this.#start(lease, guest);
     });
   }
@@ -187,7 +209,8 @@ export class Cycle {
       return device !== undefined && device.recalls.size === 0 && clock.monotonicMs() >= device.restUntilMs;
     });
     if (session === undefined || !stillFree) {
-      return this.#giveBack(lease, session === undefined ? "its agent left" : "the owner recalled the device");
+      this.#giveBack(lease, session === undefined ? "its agent left" : "the owner recalled the device");
+      return;
     }
     const { spec } = guest;
     const device = fleet.devices.get(lease.grants[0]?.device ?? "");
@@ -223,7 +246,8 @@ export class Cycle {
     const nowMs = clock.monotonicMs();
     for (const live of fleet.leases.values()) {
       const { lease } = live;
-      if (lease.state !== "paused" || (live.resumeSentAtMs !== null && nowMs - live.resumeSentAtMs < 2_000)) continue;
+      if (lease.state !== "paused" || (live.resumeSentAtMs !== null && nowMs - live.resumeSentAtMs < 2_000))
+        continue;
       const free = lease.grants.every(({ device: uuid }) => {
         const device = fleet.devices.get(uuid);
         if (device === undefined || device.recalls.size > 0) return false;
@@ -242,8 +266,10 @@ export class Cycle {
   #writeUnlent({ snapshot, decisions }: LastCycle): void {
     const { fleet, journal, clock } = this.#parts;
     const atMs = clock.wallMs();
+    this.#hasRoom = false;
     snapshot.devices.forEach(({ info: { uuid } }, place) => {
       const reason = unlentReason(decisions, place);
+      if (reason === "no_guests" || reason === "no_fit" || reason === "fragment") this.#hasRoom = true;
       const device = fleet.devices.get(uuid);
       if (reason === null || device === undefined || device.writtenUnlentReason === reason) return;
       device.writtenUnlentReason = reason;

@@ -6,6 +6,11 @@ export interface Decider {
   close(): Promise<void>;
 }
 
-export function createDecider({ settings }: { workerAboveDevices: number; settings: CycleSettings }): Decider {
+export function createDecider({
+  settings,
+}: {
+  workerAboveDevices: number;
+  settings: CycleSettings;
+}): Decider {
   return { decide: async (snapshot) => decideCycle(snapshot, settings), close: async () => {} };
 }

@@ -67,7 +67,8 @@ export class Fleet {
     this.devices.set(info.uuid, device);
     this.#poolSizes.set(info.pool, this.devicesIn(info.pool) + 1);
     for (const live of this.leases.values())
-      if (live.lease.grants.some((grant) => grant.device === info.uuid)) device.leases.set(live.lease.id, live);
+      if (live.lease.grants.some((grant) => grant.device === info.uuid))
+        device.leases.set(live.lease.id, live);
     return { device, isNew: true };
   }
 

@@ -8,7 +8,11 @@ import { Channel } from "../runtime/channel.ts";
 import type { Clock } from "../runtime/clock.ts";
 
 /** A guest as it is shown: its place in the queue, its record and its live lease in one. */
-export function viewGuest(queued: QueuedGuest, record: GuestRecord | undefined, lease: Lease | undefined): GuestView {
+export function viewGuest(
+  queued: QueuedGuest,
+  record: GuestRecord | undefined,
+  lease: Lease | undefined,
+): GuestView {
   const live = lease !== undefined && isLive(lease.state) ? lease : undefined;
   const state = live === undefined ? (record?.state ?? "waiting") : stateOfLease(live);
   return {
@@ -80,7 +84,11 @@ export class GuestChanges {
   }
 
   /** The changes from now on; what is given first comes before them. */
-  async *watch(filter: WatchFilter, present: () => AsyncIterable<GuestView>, signal: AbortSignal): AsyncIterable<GuestChange> {
+  async *watch(
+    filter: WatchFilter,
+    present: () => AsyncIterable<GuestView>,
+    signal: AbortSignal,
+  ): AsyncIterable<GuestChange> {
     if (this.#watchers.size >= this.#limits.watchersMax)
       throw new GleanerError("TOO_MANY_WATCHERS", { countMax: this.#limits.watchersMax });
     const watcher: Watcher = { filter, changes: new Channel(this.#limits.watchBacklogMax) };
@@ -88,7 +96,8 @@ export class GuestChanges {
     const leave = () => watcher.changes.close();
     signal.addEventListener("abort", leave, { once: true });
     try {
-      if (!filter.changesOnly) for await (const guest of present()) yield { guest, atMs: this.#clock.wallMs() };
+      if (!filter.changesOnly)
+        for await (const guest of present()) yield { guest, atMs: this.#clock.wallMs() };
       if (!signal.aborted) yield* watcher.changes;
     } finally {
       signal.removeEventListener("abort", leave);

@@ -50,9 +50,11 @@ export class Guests implements GuestDesk {
   async submit(submissions: readonly Submission[]): Promise<readonly SubmitOutcome[]> {
     const { queue, changes, cycle } = this.#parts;
     const outcomes = await queue.submit(submissions);
-    const known = outcomes.flatMap((outcome) => ("refused" in outcome || outcome.created ? [] : [outcome.id]));
+    const known = outcomes.flatMap((outcome) =>
+      "refused" in outcome || outcome.created ? [] : [outcome.id],
+    );
     const present = new Map((await this.#views(known)).map((guest) => [guest.id, guest]));
-    cycle.wake();
+    cycle.wakeForGuests();
     return outcomes.map((outcome): SubmitOutcome => {
       if ("refused" in outcome) return { refused: outcome.refused };
       const accepted = present.get(outcome.id) ?? viewGuest(outcome, undefined, undefined);
@@ -70,7 +72,7 @@ export class Guests implements GuestDesk {
   async list({ tenant, states, pageSize, afterSequence }: GuestQuery): Promise<GuestPage> {
     const found: GuestView[] = [];
     let after = afterSequence;
-    for (let scanned = 0; scanned < scannedMax; ) {
+    for (let scanned = 0; scanned < scannedMax;) {
       const listed = await this.#parts.queue.list({ tenant, afterSequence: after, limit: pageSize });
       for (const guest of await this.#withRecords(listed)) {
         after = guest.sequence;
@@ -113,8 +115,13 @@ export class Guests implements GuestDesk {
         yield* await desk.#views(filter.ids);
         return;
       }
-      for (let after: number | null = 0; after !== null; ) {
-        const page: GuestPage = await desk.list({ tenant: filter.tenant, states: [], pageSize: 500, afterSequence: after });
+      for (let after: number | null = 0; after !== null;) {
+        const page: GuestPage = await desk.list({
+          tenant: filter.tenant,
+          states: [],
+          pageSize: 500,
+          afterSequence: after,
+        });
         yield* page.guests;
         after = page.nextAfterSequence;
       }
@@ -135,7 +142,13 @@ export class Guests implements GuestDesk {
       tenantDeviceSeconds: use.usedDeviceMs / 1_000,
       tenantWeight: use.weight,
     };
-    if (!waiting) return { ...facts, reasonCode: guest.state, reason: guest.reason || `The guest is ${guest.state}.`, obstacles: [] };
+    if (!waiting)
+      return {
+        ...facts,
+        reasonCode: guest.state,
+        reason: guest.reason || `The guest is ${guest.state}.`,
+        obstacles: [],
+      };
     const found = cycle.explain(id);
     if (found === null) return { ...facts, ...this.#notYetConsidered(guest), obstacles: [] };
     const { reasonCode, reason, obstacles } = found;

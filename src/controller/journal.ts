@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { LedgerEvent } from "../core/ledger-event.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
@@ -31,7 +32,10 @@ export class Journal {
     if (this.#backlog.length >= backlogMax) {
       this.#gapSinceMs ??= this.#backlog[0]?.atMs ?? event.atMs;
       this.#backlog.splice(batchMax, backlogMax / 2); // behind the batch that is being written
-      this.#log.error({ backlogMax }, "the ledger's backlog is full: the oldest events are given up and named as an outage");
+      this.#log.error(
+        { backlogMax },
+        "the ledger's backlog is full: the oldest events are given up and named as an outage",
+      );
     }
     this.#backlog.push(event);
     this.#writing ??= this.#writeAll();
@@ -51,18 +55,23 @@ export class Journal {
 
   async #writeAll(): Promise<void> {
     // One turn of the event loop gathers what one message or cycle writes.
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
     while (this.#backlog.length > 0 && !this.#closed) {
       const batch = this.#backlog.slice(0, batchMax);
       try {
         if (this.#gapSinceMs !== null) {
-          await this.#stream.append([{ type: "outage", atMs: this.#clock.wallMs(), sinceMs: this.#gapSinceMs }]);
+          await this.#stream.append([
+            { type: "outage", atMs: this.#clock.wallMs(), sinceMs: this.#gapSinceMs },
+          ]);
           this.#gapSinceMs = null;
         }
         await this.#stream.append(batch);
         this.#backlog.splice(0, batch.length);
       } catch (thrown) {
-        this.#log.warn({ err: thrown, waiting: this.#backlog.length }, "the ledger's stream cannot be written; trying again");
+        this.#log.warn(
+          { err: thrown, waiting: this.#backlog.length },
+          "the ledger's stream cannot be written; trying again",
+        );
         await this.#clock.sleep(retryMs);
       }
     }

@@ -1,9 +1,10 @@
-import { isLive, leaseTransitions } from "../core/lease.ts";
+import { isLive, leaseTransitions, type Mover } from "../core/lease.ts";
 import type { LeaseStep as StepReport } from "../api/convert/lease.ts";
 import { settle } from "../core/settlement.ts";
 import type { Settlement } from "../core/ledger-event.ts";
 import type { LeaseStep, LeaseStore, StepResult } from "../store/lease-store.ts";
 import type { GuestQueue } from "../queue/guest-queue.ts";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { Metrics } from "../runtime/metrics.ts";
@@ -68,12 +69,18 @@ export class LeaseSteps {
    */
   take(report: StepReport, acknowledge: () => void = () => {}, settlement?: Settlement): void {
     const live = this.#fleet.leases.get(report.leaseId) ?? this.#fleet.unproven.get(report.leaseId);
-    if (live === undefined) return acknowledge();
+    if (live === undefined) {
+      acknowledge();
+      return;
+    }
     const before = live.lease;
     // A late proof counts whatever its number: the step that ended an absent agent's lease was counted here.
     const isProof = !isLive(before.state) && report.state === "released";
     const step = isProof ? Math.max(report.step, before.step + 1) : report.step;
-    if (step <= before.step || !leaseTransitions[before.state][report.state]) return acknowledge();
+    if (step <= before.step || !leaseTransitions[before.state][report.state]) {
+      acknowledge();
+      return;
+    }
     if (this.#waiting.length >= waitingMax) return;
     const ends = isLive(before.state) && !isLive(report.state);
     const settled = ends ? (settlement ?? settlementOf(live, report)) : null;
@@ -113,14 +120,17 @@ export class LeaseSteps {
   }
 
   async #writeAll(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
     while (this.#waiting.length > 0 && !this.#closed) {
       const batch = this.#waiting.slice(0, 1_000);
       let results: readonly StepResult[];
       try {
         results = await this.#store.applySteps(batch.map((waiting) => waiting.step));
       } catch (thrown) {
-        this.#log.warn({ err: thrown, waiting: this.#waiting.length }, "lease steps cannot be booked; trying again");
+        this.#log.warn(
+          { err: thrown, waiting: this.#waiting.length },
+          "lease steps cannot be booked; trying again",
+        );
         await this.#clock.sleep(retryMs);
         continue;
       }
@@ -133,9 +143,13 @@ export class LeaseSteps {
   async #follow({ step, live, acknowledge }: Waiting, result: StepResult | undefined): Promise<void> {
     if (result === undefined) return;
     if (!result.applied && result.why !== "repeated")
-      this.#log.warn({ lease: step.leaseId, state: step.state, why: result.why }, "the books refused a lease step");
+      this.#log.warn(
+        { lease: step.leaseId, state: step.state, why: result.why },
+        "the books refused a lease step",
+      );
     try {
-      if (result.applied && step.settlement !== null) await this.#endAttempt(live, step.settlement, result);
+      if (result.applied && step.settlement !== null)
+        await this.#endAttempt(live, step.settlement, step.mover, result);
       acknowledge();
     } catch (thrown) {
       // Not acknowledged: the agent reports it again, and recovery puts the queue right after a restart.
@@ -143,18 +157,35 @@ export class LeaseSteps {
     }
   }
 
-  async #endAttempt(live: LiveLease, settlement: Settlement, result: StepResult & { applied: true }): Promise<void> {
+  async #endAttempt(
+    live: LiveLease,
+    settlement: Settlement,
+    mover: Mover,
+    result: StepResult & { applied: true },
+  ): Promise<void> {
     const { lease } = live;
     const { guestState, record } = result;
     const ran = { guest: lease.guestId, lease: lease.id, host: lease.host, outcome: settlement.outcome };
     this.#log.info(
-      { ...ran, exitCode: settlement.exitCode, usefulMs: settlement.usefulMs, lostMs: settlement.lostMs, next: guestState },
+      {
+        ...ran,
+        exitCode: settlement.exitCode,
+        usefulMs: settlement.usefulMs,
+        lostMs: settlement.lostMs,
+        next: guestState,
+      },
       `attempt ${lease.attempt} ended: ${settlement.outcome}`,
     );
-    this.#metrics.leases.inc({ pool: this.#poolOf(live), outcome: settlement.outcome });
+    const pool = this.#poolOf(live);
+    this.#metrics.leases.inc({ pool, outcome: settlement.outcome });
+    if (settlement.outcome === "evicted") this.#metrics.evictions.inc({ pool, mover });
     if (guestState === "waiting") {
       const delayMs = this.#guests.backoffMs(lease.guestId, settlement, record);
-      await this.#queue.putBack(lease.guestId, { evictions: record.evictions, workedMs: record.workedMs, delayMs });
+      await this.#queue.putBack(lease.guestId, {
+        evictions: record.evictions,
+        workedMs: record.workedMs,
+        delayMs,
+      });
     } else if (guestState === "succeeded" || guestState === "failed" || guestState === "cancelled") {
       await this.#queue.finish(lease.guestId, guestState);
     }

@@ -41,7 +41,9 @@ export class LiveGuests {
   changed(guestId: string): void {
     const guest = this.#live.get(guestId);
     if (guest === undefined || !this.#changes.isWatched) return;
-    this.#changes.publish(viewGuest(guest.queued, guest.record, this.#fleet.leases.get(guest.leaseId)?.lease));
+    this.#changes.publish(
+      viewGuest(guest.queued, guest.record, this.#fleet.leases.get(guest.leaseId)?.lease),
+    );
   }
 
   ended(guestId: string, record: GuestRecord): void {
@@ -55,7 +57,8 @@ export class LiveGuests {
   /** How long a guest waits before its next attempt: longer with each failure; briefly after an eviction, so that it cannot thrash. */
   backoffMs(guestId: string, settlement: Settlement, record: GuestRecord): number {
     const { backoffMsMin, backoffMsMax } = this.#backoff;
-    if (settlement.outcome === "failed") return Math.min(backoffMsMax, backoffMsMin * 2 ** Math.min(record.failures - 1, 20));
+    if (settlement.outcome === "failed")
+      return Math.min(backoffMsMax, backoffMsMin * 2 ** Math.min(record.failures - 1, 20));
     const startMs = this.specOf(guestId)?.startMs ?? 0;
     const gotNowhere = settlement.usefulMs <= startMs;
     return gotNowhere ? backoffMsMin : 0;

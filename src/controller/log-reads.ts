@@ -23,12 +23,18 @@ export class LogReads {
     const pieces = new Channel<LogPiece>(chunksMax, signal);
     this.#reads.set(requestId, { session, guestId: query.id, pieces });
     const { id: guestId, attempt, tailBytes, follow } = query;
-    session.send({ $case: "readLog", value: { requestId, guestId, attempt, tailBytes, follow, cancel: false } });
+    session.send({
+      $case: "readLog",
+      value: { requestId, guestId, attempt, tailBytes, follow, cancel: false },
+    });
     try {
       yield* pieces;
     } finally {
       if (this.#reads.delete(requestId))
-        session.send({ $case: "readLog", value: { requestId, guestId, attempt, tailBytes, follow, cancel: true } });
+        session.send({
+          $case: "readLog",
+          value: { requestId, guestId, attempt, tailBytes, follow, cancel: true },
+        });
     }
   }
 

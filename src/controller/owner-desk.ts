@@ -31,12 +31,19 @@ export class Owners implements OwnerDesk {
     return this.#parts.recalls.recall(order, signal);
   }
 
-  async busy(target: Target, ttlMs: number, reason: string): Promise<{ devicesPaused: number; expiresAtMs: number }> {
+  async busy(
+    target: Target,
+    ttlMs: number,
+    reason: string,
+  ): Promise<{ devicesPaused: number; expiresAtMs: number }> {
     const { recalls, signals, clock, log } = this.#parts;
     this.#check(target);
     const devicesPaused = recalls.pauseForHint(target, ttlMs);
     const expiresAtMs = clock.wallMs() + ttlMs;
-    log.info({ target, reason, devicesPaused }, `an owner announced work: ${devicesPaused} lent devices paused`);
+    log.info(
+      { target, reason, devicesPaused },
+      `an owner announced work: ${devicesPaused} lent devices paused`,
+    );
     await signals.hint({ id: identify(target), target, reason, expiresAtMs });
     return { devicesPaused, expiresAtMs };
   }
@@ -45,7 +52,9 @@ export class Owners implements OwnerDesk {
     const { recalls, signals, fleet, wake } = this.#parts;
     this.#check(target);
     const recallsWithdrawn = recalls.withdraw((device) => targetCovers(target, device.info));
-    const hintsEnded = await signals.endHints((hint) => isWithin(hint.target, target, fleet.devices.values()));
+    const hintsEnded = await signals.endHints((hint) =>
+      isWithin(hint.target, target, fleet.devices.values()),
+    );
     recalls.withdrawHint(target);
     wake();
     return { hintsEnded, recallsWithdrawn };
@@ -94,7 +103,8 @@ export class Owners implements OwnerDesk {
   async setPolicy(policy: PoolPolicy): Promise<PoolPolicy> {
     const { signals, fleet, log, wake } = this.#parts;
     await signals.setPolicy(policy);
-    for (const session of fleet.agents.values()) session.send({ $case: "poolSettings", value: agentPolicyToProto(policy) });
+    for (const session of fleet.agents.values())
+      session.send({ $case: "poolSettings", value: agentPolicyToProto(policy) });
     log.info({ policy: policy }, `policy of pool ${policy.pool} set: ${policy.mode}`);
     wake();
     return policy;

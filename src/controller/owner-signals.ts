@@ -31,7 +31,11 @@ export class OwnerSignals {
     this.#clock = clock;
     for (const policy of settings.policies) if (policy.pool !== "*") this.#policies.set(policy.pool, policy);
     const { holdAfterRecallMs: _, ...rest } = defaults.policy;
-    this.#fallback = settings.policies.find((policy) => policy.pool === "*") ?? { owner: "", windows: [], ...rest };
+    this.#fallback = settings.policies.find((policy) => policy.pool === "*") ?? {
+      owner: "",
+      windows: [],
+      ...rest,
+    };
   }
 
   async load(): Promise<void> {

@@ -43,7 +43,12 @@ export class OwnerWatch {
     const { fleet, journal, signals, clock } = this.#parts;
     const { isNew } = fleet.addDevice(info);
     if (isNew)
-      journal.write({ type: "device", atMs: clock.wallMs(), device: info, owner: signals.policyOf(info.pool).owner });
+      journal.write({
+        type: "device",
+        atMs: clock.wallMs(),
+        device: info,
+        owner: signals.policyOf(info.pool).owner,
+      });
   }
 
   take(device: Device, sample: Sample, nowMs: number): void {
@@ -51,9 +56,13 @@ export class OwnerWatch {
     const before = device.tracker.at(nowMs);
     const context = { nowMs, staleMs: settings.telemetry.staleMs, leased: device.leases.size > 0 };
     const now = device.tracker.observe(sample, context);
-    device.ownerMemoryMib = sample.attribution === "owner" || device.leases.size === 0 ? sample.memoryUsedMib : device.ownerMemoryMib;
+    device.ownerMemoryMib =
+      sample.attribution === "owner" || device.leases.size === 0
+        ? sample.memoryUsedMib
+        : device.ownerMemoryMib;
     metrics.samples.inc({ state: now.state });
-    if (now.reason !== "guest_on_device") forecaster.observe(device.info.pool, device.info.uuid, now.state, sample.atMs);
+    if (now.reason !== "guest_on_device")
+      forecaster.observe(device.info.pool, device.info.uuid, now.state, sample.atMs);
     if (now.state !== before.state) this.#changed(device, now.state, now.reason, sample.atMs);
   }
 
@@ -88,9 +97,17 @@ export class OwnerWatch {
       const poolDevices = fleet.devicesIn(pool);
       metrics.meetings.inc({ pool });
       if (meetingsPerGpuDayMax !== null) meetings.met(pool, nowMs);
-      if (isEarly) breaker.earlyReturn({ device: uuid, owner, pool, ownerDevices: poolDevices, poolDevices }, nowMs);
+      if (isEarly)
+        breaker.earlyReturn({ device: uuid, owner, pool, ownerDevices: poolDevices, poolDevices }, nowMs);
       if (step.mover === "activity")
-        journal.write({ type: "meeting", atMs: Math.round(clock.wallMs()), device: uuid, leaseId: before.id, signal: "activity", recallId: "" });
+        journal.write({
+          type: "meeting",
+          atMs: Math.round(clock.wallMs()),
+          device: uuid,
+          leaseId: before.id,
+          signal: "activity",
+          recallId: "",
+        });
       if (step.signalToStepMs !== null) {
         const stage = step.state === "paused" ? "frozen" : isLive(step.state) ? null : "released";
         if (stage !== null) metrics.ownerWaitSeconds.observe({ pool, stage }, step.signalToStepMs / 1_000);
@@ -107,7 +124,14 @@ export class OwnerWatch {
     if (device !== undefined && !this.#agentRecalls.has(key)) {
       device.recalls.add(report.recallId);
       if (report.leaseId !== "")
-        journal.write({ type: "meeting", atMs, device: report.device, leaseId: report.leaseId, signal: "recall", recallId: report.recallId });
+        journal.write({
+          type: "meeting",
+          atMs,
+          device: report.device,
+          leaseId: report.leaseId,
+          signal: "recall",
+          recallId: report.recallId,
+        });
     }
     this.#agentRecalls.set(key, stage);
     if (stage !== "released" && stage !== "deadline_missed" && stage !== "withdrawn") return;
@@ -118,6 +142,16 @@ export class OwnerWatch {
     }
     if (report.leaseId === "") return;
     const { recallId, leaseId, elapsedMs, deadlineMs, reason } = report;
-    journal.write({ type: "recalled", atMs, recallId, device: report.device, leaseId, stage, elapsedMs, deadlineMs, reason });
+    journal.write({
+      type: "recalled",
+      atMs,
+      recallId,
+      device: report.device,
+      leaseId,
+      stage,
+      elapsedMs,
+      deadlineMs,
+      reason,
+    });
   }
 }

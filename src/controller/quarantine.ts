@@ -23,7 +23,13 @@ export class Quarantines {
   /** Monotonic; when a black hole is tried again. */
   readonly #blackUntilMs = new Map<string, number>();
 
-  constructor(parts: { fleet: Fleet; store: LeaseStore; clock: Clock; log: Logger; settings: Settings["blackHole"] }) {
+  constructor(parts: {
+    fleet: Fleet;
+    store: LeaseStore;
+    clock: Clock;
+    log: Logger;
+    settings: Settings["blackHole"];
+  }) {
     this.#fleet = parts.fleet;
     this.#store = parts.store;
     this.#clock = parts.clock;
@@ -35,7 +41,8 @@ export class Quarantines {
   async load(): Promise<void> {
     const reasons = await this.#store.quarantines();
     for (const { lease } of this.#fleet.unproven.values())
-      for (const { device } of lease.grants) this.#add(device, lease.id, reasons.get(device) ?? "the hand-back was not proven");
+      for (const { device } of lease.grants)
+        this.#add(device, lease.id, reasons.get(device) ?? "the hand-back was not proven");
     for (const [device, reason] of reasons) {
       if (this.#causes.has(device)) continue;
       this.#add(device, blackHole, reason);
@@ -53,7 +60,10 @@ export class Quarantines {
     const uuids = before.grants.map(({ device }) => device);
     if (step.state === "quarantined") {
       for (const uuid of uuids) this.#add(uuid, before.id, step.detail || "the hand-back was not proven");
-      this.#log.error({ lease: before.id, devices: uuids, detail: step.detail }, "quarantined: the hand-back was not proven");
+      this.#log.error(
+        { lease: before.id, devices: uuids, detail: step.detail },
+        "quarantined: the hand-back was not proven",
+      );
       return;
     }
     if (step.state !== "released") return;
@@ -84,7 +94,10 @@ export class Quarantines {
     if (verdict === null) return;
     this.#add(uuid, blackHole, verdict.reason);
     this.#blackUntilMs.set(uuid, nowMs + this.#forMs);
-    this.#log.error({ device: uuid, reason: verdict.reason }, "quarantined: guests keep failing on the device");
+    this.#log.error(
+      { device: uuid, reason: verdict.reason },
+      "quarantined: guests keep failing on the device",
+    );
     void this.#write(uuid, verdict.reason);
   }
 
@@ -111,12 +124,16 @@ export class Quarantines {
   async #write(uuid: string, reason: string | null): Promise<void> {
     for (let attempt = 0; attempt < 5; attempt += 1) {
       try {
-        return await this.#store.setQuarantine(uuid, reason, this.#clock.wallMs(), blackHole);
+        await this.#store.setQuarantine(uuid, reason, this.#clock.wallMs(), blackHole);
+        return;
       } catch (thrown) {
         this.#log.warn({ err: thrown, device: uuid }, "a quarantine could not be written; trying again");
         await this.#clock.sleep(1_000 * 2 ** attempt);
       }
     }
-    this.#log.error({ device: uuid, reason }, "a quarantine was not written: it holds until this controller ends");
+    this.#log.error(
+      { device: uuid, reason },
+      "a quarantine was not written: it holds until this controller ends",
+    );
   }
 }

@@ -89,7 +89,8 @@ export class Recalls implements RecallDesk {
   }
 
   #begin(order: RecallOrder): StandingRecall {
-    if (this.#standing.size >= recallsMax) throw new GleanerError("TOO_MANY_RECALLS", { countMax: recallsMax });
+    if (this.#standing.size >= recallsMax)
+      throw new GleanerError("TOO_MANY_RECALLS", { countMax: recallsMax });
     const devices = this.#devicesOf(order.target);
     const recall: StandingRecall = {
       id: randomUUID(),
@@ -128,14 +129,26 @@ export class Recalls implements RecallDesk {
     };
     recall.devices.set(device.info.uuid, recalled);
     device.recalls.add(recall.id);
-    if (leases.length === 0) return this.#finish(recall, recalled, "released", "was not lent");
+    if (leases.length === 0) {
+      this.#finish(recall, recalled, "released", "was not lent");
+      return;
+    }
     for (const live of leases) {
       if (asked.has(live.lease.id)) continue;
       asked.add(live.lease.id);
-      this.#demand(live, recall.order.firstRung ?? policy.firstRung, { recallId: recall.id, deadlineMs, hintTtlMs: 0 });
+      this.#demand(live, recall.order.firstRung ?? policy.firstRung, {
+        recallId: recall.id,
+        deadlineMs,
+        hintTtlMs: 0,
+      });
     }
     const reachable = this.#fleet.agentOf(device) !== undefined;
-    this.#progress(recall, recalled, "accepted", reachable ? "" : "the agent is away: its lease ends with its term");
+    this.#progress(
+      recall,
+      recalled,
+      "accepted",
+      reachable ? "" : "the agent is away: its lease ends with its term",
+    );
     this.#journal.write({
       type: "meeting",
       atMs: this.#clock.wallMs(),
@@ -151,7 +164,8 @@ export class Recalls implements RecallDesk {
     if (session === undefined) return;
     const reason = "the owner recalls the device";
     if (rung === "pause") session.command("pause", live.lease, { demand });
-    else if (rung === "vacate") session.command("vacate", live.lease, { noticeMs: demand.deadlineMs, demand, reason });
+    else if (rung === "vacate")
+      session.command("vacate", live.lease, { noticeMs: demand.deadlineMs, demand, reason });
     else session.command("kill", live.lease, { demand, reason });
   }
 
@@ -159,13 +173,22 @@ export class Recalls implements RecallDesk {
   pauseForHint(target: Target, hintTtlMs: number): number {
     let paused = 0;
     for (const device of this.#devicesOf(target)) {
-      const running = [...device.leases.values()].filter(({ lease }) => lease.state === "starting" || lease.state === "running");
+      const running = [...device.leases.values()].filter(
+        ({ lease }) => lease.state === "starting" || lease.state === "running",
+      );
       if (running.length === 0) continue;
       paused += 1;
       for (const live of running) this.#demand(live, "pause", { recallId: "", deadlineMs: 0, hintTtlMs });
       const leaseId = running[0]?.lease.id ?? "";
       const atMs = this.#clock.wallMs();
-      this.#journal.write({ type: "meeting", atMs, device: device.info.uuid, leaseId, signal: "busy", recallId: "" });
+      this.#journal.write({
+        type: "meeting",
+        atMs,
+        device: device.info.uuid,
+        leaseId,
+        signal: "busy",
+        recallId: "",
+      });
     }
     return paused;
   }
@@ -175,7 +198,7 @@ export class Recalls implements RecallDesk {
     for (const { device } of lease.grants) {
       const recalls = this.#fleet.devices.get(device)?.recalls;
       if (recalls === undefined) continue;
-      for (const id of [...recalls]) {
+      for (const id of recalls) {
         const recall = this.#standing.get(id);
         const recalled = recall?.devices.get(device);
         if (recall !== undefined && recalled !== undefined) this.#stepped(recall, recalled, lease, report);
@@ -199,7 +222,8 @@ export class Recalls implements RecallDesk {
         if (recalled.leases.size === 0) this.#finish(recall, recalled, "released", report.detail);
         return;
       case "quarantined":
-        return this.#finish(recall, recalled, "deadline_missed", report.detail);
+        this.#finish(recall, recalled, "deadline_missed", report.detail);
+        return;
       case "starting":
       case "running":
         return;
@@ -230,7 +254,8 @@ export class Recalls implements RecallDesk {
   }
 
   #withdrawFrom(device: Device, recallId: string): void {
-    for (const { lease } of device.leases.values()) this.#fleet.agentOf(device)?.command("withdraw", lease, { recallId });
+    for (const { lease } of device.leases.values())
+      this.#fleet.agentOf(device)?.command("withdraw", lease, { recallId });
   }
 
   close(): void {
@@ -242,7 +267,9 @@ export class Recalls implements RecallDesk {
   }
 
   #watchDeadlines(recall: StandingRecall): void {
-    const deadlines = new Set([...recall.devices.values()].filter(({ final }) => !final).map(({ deadlineMs }) => deadlineMs));
+    const deadlines = new Set(
+      [...recall.devices.values()].filter(({ final }) => !final).map(({ deadlineMs }) => deadlineMs),
+    );
     for (const deadlineMs of deadlines) {
       const timer = setTimeout(() => {
         for (const recalled of recall.devices.values())
@@ -276,7 +303,10 @@ export class Recalls implements RecallDesk {
       });
     }
     if (stage === "deadline_missed")
-      this.#log.error({ recall: recall.id, device: device.info.uuid, deadlineMs: recalled.deadlineMs }, "a recall missed its deadline");
+      this.#log.error(
+        { recall: recall.id, device: device.info.uuid, deadlineMs: recalled.deadlineMs },
+        "a recall missed its deadline",
+      );
     this.#endIfDone(recall);
   }
 

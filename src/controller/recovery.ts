@@ -18,7 +18,8 @@ export async function recover(parts: {
 }): Promise<void> {
   const { fleet, store, queue, guests, log } = parts;
   const leases = await store.liveLeases();
-  for (const lease of [...leases, ...(await store.unprovenLeases())]) fleet.addLease(lease, lease.renewedAtMs);
+  for (const lease of [...leases, ...(await store.unprovenLeases())])
+    fleet.addLease(lease, lease.renewedAtMs);
   const leaseOf = new Map(leases.map((lease) => [lease.guestId, lease]));
   const found = await queue.recover({
     liveGuestIds: new Set(leaseOf.keys()),
@@ -30,17 +31,28 @@ export async function recover(parts: {
     if (lease !== undefined) guests.started(queued, records.get(queued.id), lease.id);
   }
   log.info(
-    { leases: leases.length, running: found.running.length, waiting: found.waiting, finished: found.finished },
+    {
+      leases: leases.length,
+      running: found.running.length,
+      waiting: found.waiting,
+      finished: found.finished,
+    },
     `read the books: ${leases.length} live leases, ${found.waiting} guests at the heads`,
   );
 }
-
 
 /**
  * Ends the leases of agents that are away for longer than a term, the notice, the kill and the proof can take: an agent that
  * lives has vacated them by then. Whether the device is clean nobody knows, so it is quarantined until the agent proves it.
  */
-export function expireLeases(parts: { fleet: Fleet; steps: LeaseSteps; settings: Settings; clock: Clock; log: Logger; spec: (guestId: string) => { noticeMs: number } | undefined }): void {
+export function expireLeases(parts: {
+  fleet: Fleet;
+  steps: LeaseSteps;
+  settings: Settings;
+  clock: Clock;
+  log: Logger;
+  spec: (guestId: string) => { noticeMs: number } | undefined;
+}): void {
   const { fleet, steps, settings, clock, log } = parts;
   const nowMs = clock.wallMs();
   for (const live of fleet.leases.values()) {
@@ -50,7 +62,10 @@ export function expireLeases(parts: { fleet: Fleet; steps: LeaseSteps; settings:
     const { termMs, driftMs } = settings.terms;
     const { killMarginMs, proofMs } = settings.recall;
     if (nowMs - live.renewedAtMs < termMs + driftMs + noticeMs + killMarginMs + proofMs) continue;
-    log.error({ lease: lease.id, host: lease.host }, "the agent is away for longer than the lease's term: its guest is put back, its devices are quarantined");
+    log.error(
+      { lease: lease.id, host: lease.host },
+      "the agent is away for longer than the lease's term: its guest is put back, its devices are quarantined",
+    );
     steps.take({ ...lostStep(lease, clock.monotonicMs(), "its agent is away"), state: "quarantined" });
   }
 }

@@ -1,15 +1,21 @@
-import { leasedCategory, unleasedCategory, type Category } from "../core/account-category.ts";
-import { isLive } from "../core/lease.ts";
-import type { DecisionQuery, DecisionView, FleetDevice, FleetView, ReportDesk, ReportQuery } from "../api/ports.ts";
+import type {
+  DecisionQuery,
+  DecisionView,
+  FleetDevice,
+  FleetView,
+  ReportDesk,
+  ReportQuery,
+} from "../api/ports.ts";
 import type { Report } from "../report/report.ts";
 import type { Books } from "../report/books.ts";
 import type { Drain } from "../report/drain.ts";
 import type { Forecaster } from "../core/survival.ts";
-import type { GuestState } from "../core/guest.ts";
 import type { GuestQueue } from "../queue/guest-queue.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Reign } from "./reign.ts";
 import type { Device, Fleet } from "./fleet.ts";
+import { categoryOf, reasonOf } from "./fleet-view.ts";
+import { countGuests } from "./gauges.ts";
 import type { Journal } from "./journal.ts";
 import type { LeaseSteps } from "./lease-steps.ts";
 
@@ -38,7 +44,10 @@ export class Reports implements ReportDesk {
   /** Up to the moment: what is on its way to the books is waited for. */
   async report(query: ReportQuery): Promise<Report> {
     await this.#catchUp();
-    return this.#parts.books.report(query);
+    const { books, queue } = this.#parts;
+    const report = books.report(query);
+    // The books hear of a guest when it is lent to; the queue knows those that never were.
+    return { ...report, guestsByState: { ...report.guestsByState, waiting: queue.waitingTotal() } };
   }
 
   async decisions(query: DecisionQuery): Promise<readonly DecisionView[]> {
@@ -64,17 +73,10 @@ export class Reports implements ReportDesk {
   #fleetNow(): FleetView {
     const { fleet, queue, books, clock, reign } = this.#parts;
     const nowMs = clock.monotonicMs();
-    const guestsByState: Partial<Record<GuestState, number>> = { waiting: queue.waitingTotal() };
-    for (const { lease } of fleet.leases.values()) {
-      const state = lease.state === "killing" || lease.state === "vacating" ? "vacating" : lease.state;
-      if (state === "released" || state === "quarantined") continue;
-      guestsByState[state] = (guestsByState[state] ?? 0) + 1;
-    }
-    Object.assign(guestsByState, books.endedGuests());
     return {
       atMs: clock.wallMs(),
       devices: [...fleet.devices.values()].map((device) => this.#deviceNow(device, nowMs)),
-      guestsByState,
+      guestsByState: countGuests(fleet, queue, books),
       agents: fleet.agents.size,
       epoch: reign.epoch,
     };
@@ -85,20 +87,14 @@ export class Reports implements ReportDesk {
     const owner = device.tracker.at(nowMs);
     const leases = [...device.leases.values()].map(({ lease }) => lease);
     const idleMs = device.tracker.ageMs(nowMs);
-    const lease = leases[0];
-    let category: Category = unleasedCategory[owner.state];
-    if (lease !== undefined && isLive(lease.state)) category = leasedCategory[lease.state][owner.state];
-    let reason = owner.state === "idle" ? device.writtenUnlentReason : owner.reason;
-    if (leases.length > 0) reason = leases.map(({ state }) => state).join(", ");
-    if (device.quarantine !== null) [category, reason] = ["quarantined", device.quarantine];
     return {
       uuid: info.uuid,
       pool: info.pool,
       host: info.host,
       owner: owner.state,
       ownerStateAgeMs: Math.max(0, nowMs - owner.sinceMs),
-      category,
-      reason,
+      category: categoryOf(device, nowMs),
+      reason: reasonOf(device, nowMs),
       leases: leases.map((lease) => ({
         leaseId: lease.id,
         guestId: lease.guestId,
@@ -106,7 +102,8 @@ export class Reports implements ReportDesk {
         state: lease.state,
         sharePermille: lease.grants.find((grant) => grant.device === info.uuid)?.sharePermille ?? 0,
       })),
-      staysIdle1Min: owner.state === "idle" ? this.#parts.forecaster.curve(info.pool, idleMs).survivalAt(minuteMs) : 0,
+      staysIdle1Min:
+        owner.state === "idle" ? this.#parts.forecaster.curve(info.pool, idleMs).survivalAt(minuteMs) : 0,
     };
   }
 }

@@ -49,7 +49,14 @@ export class Snapshots {
       owners.sweep(device, nowMs);
       devices.push(this.#device(device, view, nowMs));
     }
-    return { nowMs, devices, pools, guests, tenants: tenants.uses(guests), limits: { lendsMax: settings.cycle.lendsMax } };
+    return {
+      nowMs,
+      devices,
+      pools,
+      guests,
+      tenants: tenants.uses(guests),
+      limits: { lendsMax: settings.cycle.lendsMax },
+    };
   }
 
   #pool(pool: string, nowMs: number): PoolView {

@@ -24,7 +24,8 @@ export class TenantUses {
   }
 
   async load(): Promise<void> {
-    for (const [tenant, deviceMs] of await this.#usage.read(this.#clock.wallMs())) this.#used.set(tenant, deviceMs);
+    for (const [tenant, deviceMs] of await this.#usage.read(this.#clock.wallMs()))
+      this.#used.set(tenant, deviceMs);
   }
 
   async save(): Promise<void> {

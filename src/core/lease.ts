@@ -4,7 +4,14 @@ import type { Grant } from "./guest.ts";
  * The life of a lease. `released` and `quarantined` are final for the lease; a quarantined device needs a later proof
  * before it is lent again (I10).
  */
-export type LeaseState = "starting" | "running" | "paused" | "vacating" | "killing" | "released" | "quarantined";
+export type LeaseState =
+  | "starting"
+  | "running"
+  | "paused"
+  | "vacating"
+  | "killing"
+  | "released"
+  | "quarantined";
 
 export type LiveLeaseState = Exclude<LeaseState, "released" | "quarantined">;
 

@@ -6,7 +6,12 @@ import { LeaseState, Mover } from "../../src/gen/gleaner/v1/agents.ts";
 import { GuestState, type WatchResponse } from "../../src/gen/gleaner/v1/guests.ts";
 import { RecallStage, Rung, type RecallResponse } from "../../src/gen/gleaner/v1/owners.ts";
 import { AgentPeer, type PeerLease } from "../support/agent-peer.ts";
-import { fastSettings, processGuest, startTestController, type TestController } from "../support/controller.ts";
+import {
+  fastSettings,
+  processGuest,
+  startTestController,
+  type TestController,
+} from "../support/controller.ts";
 import { startTestRedis, type TestRedis } from "../support/redis.ts";
 
 let redis: TestRedis;
@@ -28,7 +33,11 @@ async function freshController(settings = fastSettings()): Promise<TestControlle
   return startTestController({ redisUrl: redis.url, settings });
 }
 
-async function untilState(test: TestController, id: string, ...states: GuestState[]): Promise<WatchResponse["guest"]> {
+async function untilState(
+  test: TestController,
+  id: string,
+  ...states: GuestState[]
+): Promise<WatchResponse["guest"]> {
   for await (const { guest } of test.clients.guests.watch({ ids: [id], tenant: "", changesOnly: false }))
     if (guest !== undefined && states.includes(guest.state)) return guest;
   throw new Error("the watch ended");
@@ -61,7 +70,12 @@ describe("the controller", () => {
     peer.report(lease!, LeaseState.RELEASED, { mover: Mover.GUEST, exitCode: 0, workedMs: 20 });
     const ended = await untilState(test, id, GuestState.SUCCEEDED);
     expect(ended).toMatchObject({ exitCode: 0, attempts: 1, failures: 0, evictions: 0 });
-    const report = await test.clients.reports.getReport({ from: undefined, to: undefined, pricePerGpuHour: 0, pool: "" });
+    const report = await test.clients.reports.getReport({
+      from: undefined,
+      to: undefined,
+      pricePerGpuHour: 0,
+      pool: "",
+    });
     expect(report.balanced).toBe(true);
     const [books] = report.devices;
     expect(books!.amounts.reduce((sum, { deviceUs }) => sum + deviceUs, 0)).toBe(books!.elapsedUs);
@@ -80,7 +94,11 @@ describe("the controller", () => {
     expect(await untilState(test, id, GuestState.RUNNING)).toMatchObject({ devices: ["GPU-idle"] });
     const second = await submit(test);
     const why = await untilExplained(test, second);
-    expect(why.obstacles.map(({ reasonCode }) => reasonCode).toSorted()).toEqual(["lent", "owner_busy", "owner_unknown"]);
+    expect(why.obstacles.map(({ reasonCode }) => reasonCode).toSorted()).toEqual([
+      "lent",
+      "owner_busy",
+      "owner_unknown",
+    ]);
     peer.disconnect();
     idle.disconnect();
   });
@@ -97,10 +115,17 @@ describe("the controller", () => {
       stages.push(progress.stage);
       const [lease] = [...peer.leases.values()];
       if (progress.stage === RecallStage.PAUSED)
-        peer.report(lease!, LeaseState.RELEASED, { mover: Mover.OWNER, recallId: progress.recallId, workedMs: 10 });
+        peer.report(lease!, LeaseState.RELEASED, {
+          mover: Mover.OWNER,
+          recallId: progress.recallId,
+          workedMs: 10,
+        });
     }
     expect(stages).toEqual([RecallStage.ACCEPTED, RecallStage.PAUSED, RecallStage.RELEASED]);
-    expect(await untilState(test, id, GuestState.WAITING, GuestState.RUNNING)).toMatchObject({ evictions: 1, failures: 0 });
+    expect(await untilState(test, id, GuestState.WAITING, GuestState.RUNNING)).toMatchObject({
+      evictions: 1,
+      failures: 0,
+    });
     peer.disconnect();
   });
 
@@ -115,13 +140,25 @@ describe("the controller", () => {
     process.kill(own.pid, "SIGSTOP");
     const progress: RecallResponse[] = [];
     try {
-      for await (const step of test.clients.owners.recall(recallOf(["GPU-1"], { firstRung: Rung.VACATE }))) progress.push(step);
+      for await (const step of test.clients.owners.recall(recallOf(["GPU-1"], { firstRung: Rung.VACATE })))
+        progress.push(step);
     } finally {
       process.kill(own.pid, "SIGCONT");
     }
-    expect(progress.map(({ stage }) => stage)).toEqual([RecallStage.ACCEPTED, RecallStage.VACATING, RecallStage.RELEASED]);
-    expect(await untilState(test, id, GuestState.WAITING, GuestState.RUNNING)).toMatchObject({ evictions: 1 });
-    const report = await test.clients.reports.getReport({ from: undefined, to: undefined, pricePerGpuHour: 0, pool: "" });
+    expect(progress.map(({ stage }) => stage)).toEqual([
+      RecallStage.ACCEPTED,
+      RecallStage.VACATING,
+      RecallStage.RELEASED,
+    ]);
+    expect(await untilState(test, id, GuestState.WAITING, GuestState.RUNNING)).toMatchObject({
+      evictions: 1,
+    });
+    const report = await test.clients.reports.getReport({
+      from: undefined,
+      to: undefined,
+      pricePerGpuHour: 0,
+      pool: "",
+    });
     expect(report.returnsByRung).toMatchObject({ recall: 1 });
     peer.disconnect();
   });
@@ -135,7 +172,8 @@ describe("the controller", () => {
     await stubborn.until(() => stubborn.leases.size === 1);
     stubborn.leases.clear();
     const stages: RecallStage[] = [];
-    for await (const { stage } of test.clients.owners.recall(recallOf(["GPU-1"], { deadlineMs: 200 }))) stages.push(stage);
+    for await (const { stage } of test.clients.owners.recall(recallOf(["GPU-1"], { deadlineMs: 200 })))
+      stages.push(stage);
     expect(stages).toEqual([RecallStage.ACCEPTED, RecallStage.DEADLINE_MISSED]);
     stubborn.disconnect();
   });
@@ -148,7 +186,9 @@ describe("the controller", () => {
     const id = await submit(test);
     await untilState(test, id, GuestState.RUNNING);
     const target = { scope: { $case: "fleet" as const, value: {} } };
-    expect(await test.clients.owners.busy({ target, ttlMs: 60_000, reason: "batch" })).toMatchObject({ devicesPaused: 1 });
+    expect(await test.clients.owners.busy({ target, ttlMs: 60_000, reason: "batch" })).toMatchObject({
+      devicesPaused: 1,
+    });
     await untilState(test, id, GuestState.PAUSED);
     expect(await test.clients.owners.idle({ target })).toMatchObject({ hintsEnded: 1 });
     await untilState(test, id, GuestState.RUNNING);
@@ -186,7 +226,7 @@ describe("the controller", () => {
     peer.disconnect();
 
     const second = await startTestController({ redisUrl: redis.url, dataDir });
-    const [adopted] = [...peer.leases.values()].filter(({ header }) => header.leaseId.startsWith(ids[0]!));
+    const adopted = [...peer.leases.values()].find(({ header }) => header.leaseId.startsWith(ids[0]!));
     const stranger: PeerLease = { ...adopted!, header: { ...adopted!.header, leaseId: "unknown-1:1" } };
     peer.leases.clear();
     peer.leases.set(adopted!.header.leaseId, adopted!);
@@ -195,9 +235,15 @@ describe("the controller", () => {
       leases: [peer.leaseReport(adopted!), peer.leaseReport(stranger)],
     });
     await peer.until(() => !peer.leases.has("unknown-1:1"));
-    expect(await untilState(second, ids[0]!, GuestState.RUNNING)).toMatchObject({ attempts: 1, leaseId: `${ids[0]}:1` });
+    expect(await untilState(second, ids[0]!, GuestState.RUNNING)).toMatchObject({
+      attempts: 1,
+      leaseId: `${ids[0]}:1`,
+    });
     peer.sample(0);
-    expect(await untilState(second, ids[1]!, GuestState.RUNNING)).toMatchObject({ attempts: 2, evictions: 1 });
+    expect(await untilState(second, ids[1]!, GuestState.RUNNING)).toMatchObject({
+      attempts: 2,
+      evictions: 1,
+    });
     await untilState(second, ids[2]!, GuestState.WAITING);
     await second.stop();
     peer.disconnect();
@@ -213,7 +259,9 @@ describe("the controller", () => {
     await untilState(test, id, GuestState.RUNNING);
     const [lease] = [...peer.leases.values()];
     peer.report(lease!, LeaseState.QUARANTINED, { mover: Mover.TERM, detail: "a process will not die" });
-    expect((await untilExplained(test, id)).obstacles).toMatchObject([{ reasonCode: "quarantined", devices: 1 }]);
+    expect((await untilExplained(test, id)).obstacles).toMatchObject([
+      { reasonCode: "quarantined", devices: 1 },
+    ]);
     peer.report(lease!, LeaseState.RELEASED);
     await untilState(test, id, GuestState.RUNNING);
     peer.disconnect();

@@ -117,7 +117,8 @@ export class AgentPeer {
     lease.step += 1;
     lease.state = state;
     this.#send({ $case: "leaseReport", value: this.leaseReport(lease, more) });
-    if (state === LeaseState.RELEASED || state === LeaseState.QUARANTINED) this.leases.delete(lease.header.leaseId);
+    if (state === LeaseState.RELEASED || state === LeaseState.QUARANTINED)
+      this.leases.delete(lease.header.leaseId);
   }
 
   leaseReport(lease: PeerLease, more: Partial<LeaseReport> = {}): LeaseReport {
@@ -143,11 +144,19 @@ export class AgentPeer {
 
   /** Resolves once what was received so far satisfies the condition. */
   async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise<void>((resolve) => this.#listeners.add(resolve));
+    while (!condition()) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#listeners.add(resolve);
+      await promise;
+    }
   }
 
   renew(): void {
-    const leases = [...this.leases.keys()].map((leaseId) => ({ leaseId, checkpointAgeMs: undefined, workedMs: 0 }));
+    const leases = [...this.leases.keys()].map((leaseId) => ({
+      leaseId,
+      checkpointAgeMs: undefined,
+      workedMs: 0,
+    }));
     this.#send({ $case: "renewTerms", value: { sequence: 1, leases } });
   }
 
@@ -157,7 +166,12 @@ export class AgentPeer {
       case "start": {
         const { header, grants } = body.value;
         if (header === undefined) break;
-        const lease = { header, devices: grants.map(({ device }) => device), step: 0, state: LeaseState.STARTING };
+        const lease = {
+          header,
+          devices: grants.map(({ device }) => device),
+          step: 0,
+          state: LeaseState.STARTING,
+        };
         this.leases.set(header.leaseId, lease);
         this.#onStart(this, lease, body.value);
         break;
@@ -187,7 +201,11 @@ export class AgentPeer {
     const lease = this.leases.get(header?.leaseId ?? "");
     if (lease === undefined) return;
     const mover = recallId === undefined ? Mover.CONTROLLER : Mover.OWNER;
-    this.report(lease, state, { mover, recallId: recallId ?? "", signalToStepMs: recallId === undefined ? undefined : 1 });
+    this.report(lease, state, {
+      mover,
+      recallId: recallId ?? "",
+      signalToStepMs: recallId === undefined ? undefined : 1,
+    });
   }
 
   #send(body: NonNullable<ConnectRequest["body"]>): void {

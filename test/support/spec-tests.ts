@@ -39,7 +39,9 @@ export function invariantsInSpec(): string[] {
 export function specFromCode(): string {
   const tests = testsInCode();
   return readSpec().replace(section, (_, invariant: string) => {
-    const lines = tests.filter((test) => test.invariant === invariant).map(({ name, file }) => `- ${name} — \`${file}\`\n`);
+    const lines = tests
+      .filter((test) => test.invariant === invariant)
+      .map(({ name, file }) => `- ${name} — \`${file}\`\n`);
     return `<!-- tests ${invariant} -->\n${lines.join("")}<!-- end -->`;
   });
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { invariantsInSpec, testsInCode, testsInSpec } from "../support/spec-tests.ts";
 
-const line = ({ invariant, name, file }: { invariant: string; name: string; file: string }) => `${invariant} | ${name} | ${file}`;
+const line = ({ invariant, name, file }: { invariant: string; name: string; file: string }) =>
+  `${invariant} | ${name} | ${file}`;
 
 describe("docs/SPEC.md", () => {
   it("lists every test that proves an invariant, and no other (npm run spec writes it anew)", () => {
