@@ -47,7 +47,8 @@ export const catalogue = {
   POOL_NOT_FOUND: {
     status: "NOT_FOUND",
     message: "No pool {pool} is known.",
-    remedy: "See `gleaner top` for the pools; a pool exists once a device of it was reported or a policy was set.",
+    remedy:
+      "See `gleaner top` for the pools; a pool exists once a device of it was reported or a policy was set.",
   },
   HOLD_NOT_FOUND: {
     status: "NOT_FOUND",
@@ -72,7 +73,8 @@ export const catalogue = {
   SUBMIT_BACKLOG_FULL: {
     status: "RESOURCE_EXHAUSTED",
     message: "{count} guests wait to be written to the queue already; at most {countMax} may.",
-    remedy: "Send it again in a moment; nothing was accepted. If it stays, Redis is slower than the submitters.",
+    remedy:
+      "Send it again in a moment; nothing was accepted. If it stays, Redis is slower than the submitters.",
   },
   WATCHER_TOO_SLOW: {
     status: "RESOURCE_EXHAUSTED",
@@ -107,7 +109,8 @@ export const catalogue = {
   AGENT_STATE_UNREADABLE: {
     status: "FAILED_PRECONDITION",
     message: "The agent's state at {path} cannot be read: {problem}",
-    remedy: "Restore the file. Without it the agent would not know what it promised; move it away only while no guest runs.",
+    remedy:
+      "Restore the file. Without it the agent would not know what it promised; move it away only while no guest runs.",
   },
   AGENT_DIR_IN_USE: {
     status: "FAILED_PRECONDITION",
@@ -141,13 +144,16 @@ export const catalogue = {
   },
   LEADERSHIP_LOST: {
     status: "ABORTED",
-    message: "Epoch {epoch} no longer leads this zone: another controller took over, or Redis came back older.",
+    message:
+      "Epoch {epoch} no longer leads this zone: another controller took over, or Redis came back older.",
     remedy: "Nothing was changed. The controller takes the lead anew or stands by; ask again.",
   },
   LEDGER_FULL: {
     status: "RESOURCE_EXHAUSTED",
-    message: "{count} events wait for the SQL books; at most {countMax} may. Nothing is lent until they are read.",
-    remedy: "See in the controller's log why the books are not written (a full disk?), or raise ledger.streamEntriesMax.",
+    message:
+      "{count} events wait for the SQL books; at most {countMax} may. Nothing is lent until they are read.",
+    remedy:
+      "See in the controller's log why the books are not written (a full disk?), or raise ledger.streamEntriesMax.",
   },
   TOO_MANY_HOLDS: {
     status: "RESOURCE_EXHAUSTED",
@@ -157,7 +163,8 @@ export const catalogue = {
   STORE_UNREADABLE: {
     status: "FAILED_PRECONDITION",
     message: "Redis holds what Gleaner did not write: {problem}",
-    remedy: "Find out what else writes the zone's keys (gleaner:…); restore Redis from before, or remove the entry.",
+    remedy:
+      "Find out what else writes the zone's keys (gleaner:…); restore Redis from before, or remove the entry.",
   },
   REDIS_NOT_INSTALLED: {
     status: "FAILED_PRECONDITION",
@@ -207,7 +214,8 @@ export const catalogue = {
   TRACE_INVALID: {
     status: "INVALID_ARGUMENT",
     message: "{path}, line {line}: {problem}",
-    remedy: "A trace of devices has the columns time_s,device,pool,gpu_util_pct,mem_used_mib; see docs/telemetry.md.",
+    remedy:
+      "A trace of devices has the columns time_s,device,pool,gpu_util_pct,mem_used_mib; see docs/telemetry.md.",
   },
   GUEST_FILE_INVALID: {
     status: "INVALID_ARGUMENT",

@@ -1,0 +1,140 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { AgentOptions } from "./agent.ts";
+import { Commands } from "./commands.ts";
+import { Conversation } from "./conversation.ts";
+import { Devices } from "./devices.ts";
+import { shortHash } from "./dir-lock.ts";
+import { Fence } from "./disk/fence.ts";
+import { LeaseDirs } from "./disk/lease-dirs.ts";
+import { EndedAttempts } from "./ended-attempts.ts";
+import { HostClock } from "./host-clock.ts";
+import { LeaseTable } from "./lease/lease-table.ts";
+import type { RunnerHost } from "./lease/lease-runner.ts";
+import { Starter } from "./lease/starter.ts";
+import { attemptLog } from "./log/attempt-log.ts";
+import { LogReader } from "./log/log-reader.ts";
+import { OwnerWatch } from "./owner-watch.ts";
+import { Pools } from "./pools.ts";
+import { RecallBook } from "./recall/recall-book.ts";
+import { AgentRecallDesk } from "./recall/recall-desk.ts";
+import { detectRuntime } from "./runtime/detect.ts";
+import { Terms } from "./terms.ts";
+
+/** Where the system's programs lie, for agents that were given no environment to pass on. */
+const plainEnv = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" };
+
+export type Parts = ReturnType<typeof assemble>;
+
+/** Builds every part of an agent and ties them together; nothing runs yet. */
+export function assemble(options: AgentOptions) {
+  const { agentId, host, dataDir, source, settings, logger } = options;
+  const clock = new HostClock();
+  const runtime = detectRuntime(options.runtime ?? "auto", `${agentId}-${shortHash(dataDir)}`, logger);
+  const dirs = new LeaseDirs(dataDir, options.checkpointsDir ?? join(dataDir, "checkpoints"));
+  const fence = new Fence(join(dataDir, "fence.json"));
+  const book = new RecallBook(join(dataDir, "recalls.json"), clock, logger, settings.agent.journalEntriesMax);
+  const devices = new Devices(source);
+  const pools = new Pools(devices, settings);
+  const table = new LeaseTable();
+  const ended = new EndedAttempts(dirs, settings.agent.endedAttemptsKeptMax, logger);
+  const { staleMs } = settings.telemetry;
+  const owners = new OwnerWatch({ table, pools, clock, logger, staleMs });
+  const desk = new AgentRecallDesk({
+    devices,
+    table,
+    pools,
+    book,
+    clock,
+    logger,
+    holdAfterRecallMs: settings.recall.holdAfterRecallMs,
+    report: (step) => conversation.sendRecallStep(step),
+  });
+  const runnerHost: RunnerHost = {
+    clock,
+    logger,
+    logBytesMax: settings.agent.logBytesMax,
+    save: (record) => dirs.save(record),
+    moved: (runner) => desk.moved(runner),
+    report: (step) => conversation.sendStep(step),
+  };
+  const starter = new Starter({
+    table,
+    fence,
+    dirs,
+    pools,
+    runtime,
+    runnerHost,
+    clock,
+    logger,
+    env: options.env ?? plainEnv,
+    ownerObstacle: (device) =>
+      book.obstacle(device) ?? leaseObstacle(table, device) ?? owners.obstacle(device),
+  });
+  const terms = new Terms({
+    table,
+    clock,
+    logger,
+    termMs: settings.terms.termMs,
+    send: (make) => conversation.send(() => ({ $case: "renewTerms", value: make() })),
+  });
+  const commands = new Commands({
+    table,
+    starter,
+    terms,
+    fence,
+    clock,
+    logger,
+    answer: (value) => void conversation.send(() => ({ $case: "commandResult", value })),
+  });
+  const logReader = new LogReader({
+    find: (guestId, attempt) => attemptLog(table, dirs, settings.agent.logBytesMax, guestId, attempt),
+    send: (value) => conversation.send(() => ({ $case: "logChunk", value })),
+    logger,
+  });
+  const { controllerAddress } = options;
+  const conversation: Conversation = new Conversation({
+    identity: { agentId, host, zone: settings.zone, version: version() },
+    addresses: typeof controllerAddress === "string" ? [controllerAddress] : controllerAddress,
+    settings,
+    logger,
+    clock,
+    devices,
+    table,
+    ended,
+    fence,
+    pools,
+    book,
+    terms,
+    commands,
+    logReader,
+  });
+  return {
+    clock,
+    runtime,
+    dirs,
+    devices,
+    table,
+    ended,
+    owners,
+    desk,
+    book,
+    runnerHost,
+    conversation,
+    options,
+  };
+}
+
+/** A device that its owner took back from one guest is not given to the next one beside it. */
+function leaseObstacle(table: LeaseTable, device: string): string | null {
+  const recalled = table.holding(device).find((runner) => {
+    const { recalls, hint } = runner.record.ladder.demands;
+    return recalls.length > 0 || hint !== null || runner.state === "quarantined";
+  });
+  return recalled === undefined ? null : `its lease ${recalled.record.leaseId} is being taken back`;
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(manifest) as { version: string }).version;
+}

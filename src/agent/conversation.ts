@@ -1,0 +1,246 @@
+import { leaseStepToProto, type LeaseStep, tokenToProto } from "../api/convert/lease.ts";
+import { agentPolicyFromProto } from "../api/convert/policy.ts";
+import { type LocalRecallStep, localRecallToProto, recallStages } from "../api/convert/recall.ts";
+import { deviceToProto, sampleToProto } from "../api/convert/sample.ts";
+import type { Settings } from "../config/settings.ts";
+import type { Sample } from "../core/device.ts";
+import { isLive } from "../core/lease.ts";
+import type { ConnectRequest, Hello, PoolSettings, Welcome } from "../gen/gleaner/v1/agents.ts";
+import { systemClock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/log.ts";
+import type { Commands } from "./commands.ts";
+import type { Devices } from "./devices.ts";
+import type { Fence } from "./disk/fence.ts";
+import type { EndedAttempts } from "./ended-attempts.ts";
+import type { HostClock } from "./host-clock.ts";
+import type { LeaseRunner } from "./lease/lease-runner.ts";
+import type { LeaseTable } from "./lease/lease-table.ts";
+import { ControllerLink, type ControllerMessage, type LinkUser } from "./link/controller-link.ts";
+import type { LogReader } from "./log/log-reader.ts";
+import type { Pools } from "./pools.ts";
+import type { RecallBook } from "./recall/recall-book.ts";
+import type { Terms } from "./terms.ts";
+
+export interface ConversationParts {
+  readonly identity: Pick<Hello, "agentId" | "host" | "zone" | "version">;
+  readonly addresses: readonly string[];
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly clock: HostClock;
+  readonly devices: Devices;
+  readonly table: LeaseTable;
+  readonly ended: EndedAttempts;
+  readonly fence: Fence;
+  readonly pools: Pools;
+  readonly book: RecallBook;
+  readonly terms: Terms;
+  readonly commands: Commands;
+  readonly logReader: LogReader;
+}
+
+type Body = NonNullable<ConnectRequest["body"]>;
+
+/** Unacknowledged reports that are repeated at once; the others follow. */
+const repeatsMax = 500;
+
+/** What this agent and the controller say to each other, from Hello to the end of each stream. */
+export class Conversation implements LinkUser {
+  readonly #parts: ConversationParts;
+  readonly #link: ControllerLink;
+  #recallAddress = "";
+  #renewTimer: NodeJS.Timeout | undefined;
+  #renewIntervalMs: number;
+
+  constructor(parts: ConversationParts) {
+    this.#parts = parts;
+    const { addresses, settings, logger, clock } = parts;
+    this.#renewIntervalMs = settings.terms.renewIntervalMs;
+    this.#link = new ControllerLink({
+      addresses,
+      user: this,
+      settings: settings.agent,
+      logger,
+      nowMs: () => clock.nowMs(),
+    });
+  }
+
+  run(recallAddress: string, signal: AbortSignal): Promise<void> {
+    this.#recallAddress = recallAddress;
+    return this.#link.run(signal);
+  }
+
+  /** Made when it is sent. False where no controller takes it now. */
+  send(make: () => Body): boolean {
+    return this.#link.send(() => ({ body: make() }));
+  }
+
+  sendStep(step: LeaseStep): void {
+    this.send(() => ({ $case: "leaseReport", value: leaseStepToProto(step, this.#parts.clock.nowMs()) }));
+  }
+
+  sendRecallStep(step: LocalRecallStep): void {
+    this.send(() => ({ $case: "recallReport", value: localRecallToProto(step, this.#parts.clock.nowMs()) }));
+  }
+
+  sendSamples(batch: readonly Sample[]): void {
+    this.#link.sendSamples(() => {
+      const nowMs = systemClock.monotonicMs();
+      return {
+        body: { $case: "samples", value: { samples: batch.map((sample) => sampleToProto(sample, nowMs)) } },
+      };
+    });
+  }
+
+  /** Devices have appeared: the controller learns of them by a new Hello. */
+  devicesGrew(): void {
+    if (this.#link.isConnected) this.#link.restart("devices have appeared");
+  }
+
+  get isConnected(): boolean {
+    return this.#link.isConnected;
+  }
+
+  hello(): Hello {
+    const { identity, devices, table, fence, clock } = this.#parts;
+    const nowMs = clock.nowMs();
+    return {
+      ...identity,
+      recallAddress: this.#recallAddress,
+      devices: devices.all().map(deviceToProto),
+      leases: table
+        .all()
+        .flatMap(stepsToTell)
+        .map((step) => leaseStepToProto(step, nowMs)),
+      tokens: [...fence.tokens()].map(([device, token]) => ({ device, token: tokenToProto(token) })),
+    };
+  }
+
+  welcomed(welcome: Welcome, helloSentAtMs: number): void {
+    const { fence, logger, terms } = this.#parts;
+    const { epoch, generation } = welcome;
+    if (!fence.admitLeader({ generation, epoch }))
+      logger.error(
+        { epoch, known: fence.epoch },
+        "this controller is not the newest leader heard of: it may only take back",
+      );
+    fence.save().catch((err: unknown) => logger.error({ err }, "the leader's epoch could not be kept"));
+    for (const settings of welcome.pools) this.#pool(settings);
+    terms.welcomed(welcome.termMs, helloSentAtMs);
+    this.#repeat(Infinity);
+    this.#renewIntervalMs = welcome.renewIntervalMs;
+    this.#renewTimer = setInterval(() => this.#renew(), this.#renewIntervalMs);
+    this.#renew();
+  }
+
+  received(message: ControllerMessage): void {
+    const { commands, logger, logReader, terms, book } = this.#parts;
+    switch (message.$case) {
+      case "pause":
+      case "vacate":
+      case "kill":
+        commands.revoke(message);
+        break;
+      case "start":
+        commands
+          .start(message.value)
+          .catch((err: unknown) => logger.error({ err }, "a start was not answered"));
+        break;
+      case "resume":
+        commands.resume(message.value);
+        break;
+      case "withdraw":
+        commands.withdraw(message.value);
+        break;
+      case "leaseReportAck":
+        this.#acknowledged(message.value.leaseId, message.value.step);
+        break;
+      case "recallReportAck": {
+        const { recallId, device, stage } = message.value;
+        book.acknowledge(recallId, device, recallStages.fromWire(stage, "recall_report_ack.stage"));
+        break;
+      }
+      case "termsRenewed":
+        terms.renewed(message.value);
+        break;
+      case "readLog":
+        logReader.take(message.value);
+        break;
+      case "poolSettings":
+        this.#pool(message.value);
+        break;
+    }
+  }
+
+  lost(): void {
+    clearInterval(this.#renewTimer);
+    this.#parts.logReader.cancelAll();
+  }
+
+  #renew(): void {
+    const { terms, clock, settings } = this.#parts;
+    const silentMs = clock.nowMs() - terms.acknowledgedAtMs;
+    // Half a term is left to find a controller that answers.
+    if (silentMs > Math.max(terms.termMs / 2, this.#renewIntervalMs + settings.terms.driftMs)) {
+      this.#link.restart("the controller acknowledges no renewal");
+      return;
+    }
+    terms.renew();
+    this.#repeat(clock.nowMs() - 2 * this.#renewIntervalMs);
+  }
+
+  /** What was reported before and is not acknowledged is said again; each is applied once over there. */
+  #repeat(beforeMs: number): void {
+    const { table, book } = this.#parts;
+    const steps = table.all().flatMap((runner) => runner.record.unacknowledged);
+    for (const step of steps.filter(({ atMs }) => atMs < beforeMs).slice(0, repeatsMax)) this.sendStep(step);
+    const recalls = book.unacknowledged().filter(({ atMs }) => atMs < beforeMs);
+    for (const step of recalls.slice(0, repeatsMax)) this.sendRecallStep(step);
+  }
+
+  #acknowledged(leaseId: string, step: number): void {
+    const { table, ended } = this.#parts;
+    const runner = table.get(leaseId);
+    if (runner?.acknowledge(step) !== true) return;
+    table.remove(runner);
+    ended.add(runner.record);
+  }
+
+  #pool(settings: PoolSettings): void {
+    const { pools, table, devices, logger } = this.#parts;
+    try {
+      pools.tell(agentPolicyFromProto(settings));
+    } catch (err) {
+      logger.error({ err, pool: settings.pool }, "a pool's settings were left out");
+      return;
+    }
+    for (const runner of table.all()) {
+      const { devices: uuids, noticeMs } = runner.record;
+      if (!isLive(runner.state) || !uuids.some((uuid) => devices.get(uuid)?.pool === settings.pool)) continue;
+      runner.dispatch({ type: "rules", rules: pools.rulesFor(uuids, noticeMs) });
+    }
+  }
+}
+
+/** All that is unacknowledged, in order; where all is, the last step, so that the controller sees what lives here. */
+function stepsToTell(runner: LeaseRunner): readonly LeaseStep[] {
+  const { leaseId, token, devices, lastStep, unacknowledged, ladder } = runner.record;
+  if (unacknowledged.length > 0) return unacknowledged;
+  if (lastStep !== null) return [lastStep];
+  const { state, stateSinceMs, cause } = ladder;
+  const { mover, detail, recallId } = cause;
+  return [
+    {
+      leaseId,
+      token,
+      step: 0,
+      state,
+      atMs: stateSinceMs,
+      mover,
+      detail,
+      signalToStepMs: null,
+      recallId,
+      devices,
+      end: null,
+    },
+  ];
+}

@@ -1,0 +1,81 @@
+import { compareTokens, type FencingToken } from "../../core/lease.ts";
+import { readJson, writeJsonDurably } from "./json-file.ts";
+
+interface FenceState {
+  readonly version: 1;
+  /** The newest leader heard of. */
+  readonly generation: number;
+  readonly epoch: number;
+  readonly tokens: Readonly<Record<string, FencingToken>>;
+}
+
+const empty: FenceState = { version: 1, generation: 0, epoch: 0, tokens: {} };
+
+/** The newest leader and the largest token of each device that this agent has seen, kept on disk (I2). */
+export class Fence {
+  readonly #file: string;
+  #generation: number;
+  #epoch: number;
+  readonly #tokens: Map<string, FencingToken>;
+  /** Writes that are asked for while one runs share the next one. */
+  #writing: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+
+  /** Throws AGENT_STATE_UNREADABLE: without its memory an agent must not start anything. */
+  constructor(file: string) {
+    this.#file = file;
+    const state = readJson<FenceState>(file, (value) => value.version === 1) ?? empty;
+    this.#generation = state.generation;
+    this.#epoch = state.epoch;
+    this.#tokens = new Map(Object.entries(state.tokens));
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Whether a leader of this epoch is the newest heard of; a newer one is remembered from now on. */
+  admitLeader(leader: { generation: number; epoch: number }): boolean {
+    const order = leader.generation - this.#generation || leader.epoch - this.#epoch;
+    if (order > 0) {
+      this.#generation = leader.generation;
+      this.#epoch = leader.epoch;
+    }
+    return order >= 0;
+  }
+
+  /** The device whose token is as large or larger; null where this one is the newest for all of them. */
+  newerHolder(devices: readonly string[], token: FencingToken): string | null {
+    return devices.find((device) => compareTokens(token, this.tokenOf(device)) <= 0) ?? null;
+  }
+
+  /** Takes effect at once; `save` makes it outlive the agent. */
+  raise(devices: readonly string[], token: FencingToken): void {
+    for (const device of devices) this.#tokens.set(device, token);
+  }
+
+  tokenOf(device: string): FencingToken {
+    return this.#tokens.get(device) ?? { generation: 0, number: 0 };
+  }
+
+  tokens(): ReadonlyMap<string, FencingToken> {
+    return this.#tokens;
+  }
+
+  /** Resolves when all that is known at the call is on disk. */
+  save(): Promise<void> {
+    if (this.#next !== null) return this.#next;
+    const before = this.#writing ?? Promise.resolve();
+    const next = before
+      .catch(() => {})
+      .then(() => {
+        this.#next = null;
+        this.#writing = next;
+        const tokens = Object.fromEntries(this.#tokens);
+        const state: FenceState = { version: 1, generation: this.#generation, epoch: this.#epoch, tokens };
+        return writeJsonDurably(this.#file, state);
+      });
+    this.#next = next;
+    return next;
+  }
+}

@@ -1,0 +1,112 @@
+import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { mkdir, rm, rmdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { readJson, writeJson, writeJsonDurably } from "./json-file.ts";
+import type { LeaseRecord } from "./lease-record.ts";
+
+/** Where an attempt's files lie. */
+export interface AttemptPaths {
+  readonly dir: string;
+  readonly workingDir: string;
+  readonly stateFile: string;
+  readonly pidFile: string;
+  readonly exitFile: string;
+  /** Of the guest, not of the attempt: it outlives it. */
+  readonly checkpointDir: string;
+}
+
+/** Guests' ids become names of files and cgroups. */
+const safeName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+/**
+ * The agent's directory:
+ * `guests/ID/ATTEMPT/` state, log and working directory of each attempt; `exits/` exit statuses, in one directory so that
+ * one watch sees them all; `checkpoints/ID/` of each guest, kept until somebody removes it: they are the guest's results.
+ */
+export class LeaseDirs {
+  readonly exits: string;
+  readonly #guests: string;
+  readonly #checkpoints: string;
+
+  constructor(dataDir: string, checkpointsDir: string) {
+    this.#guests = join(dataDir, "guests");
+    this.exits = join(dataDir, "exits");
+    this.#checkpoints = checkpointsDir;
+    for (const dir of [this.#guests, this.exits, this.#checkpoints]) mkdirSync(dir, { recursive: true });
+  }
+
+  static isSafe(guestId: string): boolean {
+    return safeName.test(guestId);
+  }
+
+  pathsOf({ guestId, attempt }: Pick<LeaseRecord, "guestId" | "attempt">): AttemptPaths {
+    const dir = join(this.#guests, guestId, String(attempt));
+    return {
+      dir,
+      workingDir: join(dir, "work"),
+      stateFile: join(dir, "state.json"),
+      pidFile: join(dir, "pid"),
+      exitFile: join(this.exits, attemptName({ guestId, attempt })),
+      checkpointDir: join(this.#checkpoints, guestId),
+    };
+  }
+
+  /** On disk when it resolves; the directories are there then, too. */
+  async create(record: LeaseRecord): Promise<void> {
+    const paths = this.pathsOf(record);
+    await Promise.all([
+      mkdir(paths.workingDir, { recursive: true }),
+      mkdir(paths.checkpointDir, { recursive: true }),
+      rm(paths.exitFile, { force: true }),
+    ]);
+    await writeJsonDurably(paths.stateFile, record);
+  }
+
+  save(record: LeaseRecord): void {
+    writeJson(this.pathsOf(record).stateFile, record);
+  }
+
+  /** Attempts of one guest that have a directory here, latest first. */
+  attemptsOf(guestId: string): number[] {
+    if (!LeaseDirs.isSafe(guestId)) return [];
+    return numericEntries(join(this.#guests, guestId)).toSorted((a, b) => b - a);
+  }
+
+  /** Every record, oldest first. One that cannot be read goes to `unreadable` and stops nothing. */
+  loadAll(unreadable: (thrown: unknown) => void): LeaseRecord[] {
+    const found: { record: LeaseRecord; changedMs: number }[] = [];
+    for (const guestId of readdirSync(this.#guests))
+      for (const attempt of this.attemptsOf(guestId)) {
+        const { stateFile } = this.pathsOf({ guestId, attempt });
+        try {
+          const record = readJson<LeaseRecord>(stateFile, (value) => value.version === 1);
+          if (record !== null) found.push({ record, changedMs: statSync(stateFile).mtimeMs });
+        } catch (thrown) {
+          unreadable(thrown);
+        }
+      }
+    return found.toSorted((a, b) => a.changedMs - b.changedMs).map(({ record }) => record);
+  }
+
+  /** Forgets an attempt whose end is acknowledged: log, working directory and state. */
+  async remove(record: Pick<LeaseRecord, "guestId" | "attempt">): Promise<void> {
+    const { dir, exitFile } = this.pathsOf(record);
+    await Promise.all([rm(dir, { recursive: true, force: true }), rm(exitFile, { force: true })]);
+    // The guest's own directory goes with its last attempt.
+    await rmdir(dirname(dir)).catch(() => {});
+  }
+}
+
+/** Names an attempt in the file system, and the lease by the names that are found there. */
+export function attemptName({ guestId, attempt }: Pick<LeaseRecord, "guestId" | "attempt">): string {
+  return `${guestId}.${attempt}`;
+}
+
+function numericEntries(dir: string): number[] {
+  try {
+    return readdirSync(dir).map(Number).filter(Number.isInteger);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw thrown;
+  }
+}

@@ -1,0 +1,39 @@
+import { readFileSync } from "node:fs";
+import { constants } from "node:os";
+
+/** How the first process of an attempt ended. */
+export interface ExitStatus {
+  /** null: by a signal. */
+  readonly code: number | null;
+  /** Empty: by itself. */
+  readonly signal: string;
+}
+
+const killed: ExitStatus = { code: null, signal: "SIGKILL" };
+
+/** What the launcher wrote; null while it has not. */
+export function readExitStatus(file: string): ExitStatus | null {
+  const text = readIfThere(file);
+  return text === null ? null : fromShell(Number.parseInt(text, 10));
+}
+
+/** Of an attempt with no process left: without a file the launcher itself was killed, and all with it. */
+export function finalExitStatus(file: string): ExitStatus {
+  return readExitStatus(file) ?? killed;
+}
+
+/** A shell says 128 + n for an end by signal n. A program that exits with such a code by itself cannot be told from it. */
+function fromShell(status: number): ExitStatus {
+  const signal = Object.entries(constants.signals).find(([, number]) => number === status - 128)?.[0];
+  if (signal !== undefined) return { code: null, signal };
+  return Number.isNaN(status) ? killed : { code: status, signal: "" };
+}
+
+function readIfThere(file: string): string | null {
+  try {
+    return readFileSync(file, "latin1");
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw thrown;
+  }
+}

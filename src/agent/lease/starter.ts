@@ -1,0 +1,172 @@
+import type { CommandOutcome } from "../../api/convert/lease.ts";
+import type { Grant } from "../../core/guest.ts";
+import type { GuestSpec } from "../../core/guest.ts";
+import { newLadder } from "../../core/ladder-state.ts";
+import type { FencingToken } from "../../core/lease.ts";
+import { compareTokens } from "../../core/lease.ts";
+import { asGleanerError } from "../../errors/gleaner-error.ts";
+import type { Logger } from "../../runtime/log.ts";
+import type { Fence } from "../disk/fence.ts";
+import { attemptName, LeaseDirs } from "../disk/lease-dirs.ts";
+import type { HostClock } from "../host-clock.ts";
+import { guestEnvironment } from "../launch/environment.ts";
+import { launch } from "../launch/launch.ts";
+import type { Pools } from "../pools.ts";
+import type { Runtime } from "../runtime/process-group.ts";
+import { noWork } from "../worked-time.ts";
+import { LeaseRunner, type RunnerHost } from "./lease-runner.ts";
+import type { LeaseTable } from "./lease-table.ts";
+
+/** One loan to be carried out. */
+export interface StartOrder {
+  readonly leaseId: string;
+  readonly token: FencingToken;
+  readonly epoch: number;
+  readonly guestId: string;
+  readonly attempt: number;
+  readonly spec: GuestSpec;
+  readonly grants: readonly Grant[];
+  readonly checkpointIntervalMs: number;
+  readonly noticeMs: number;
+  /** When the renewal left that the controller acknowledged last: the first term counts from there. */
+  readonly termSentAtMs: number;
+  readonly termMs: number;
+}
+
+export interface CommandAnswer {
+  readonly outcome: CommandOutcome;
+  readonly detail: string;
+}
+
+interface StarterParts {
+  readonly table: LeaseTable;
+  readonly fence: Fence;
+  readonly dirs: LeaseDirs;
+  readonly pools: Pools;
+  readonly runtime: Runtime;
+  readonly runnerHost: RunnerHost;
+  readonly clock: HostClock;
+  readonly logger: Logger;
+  /** The agent's own environment, of which guests see little. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Why nothing may be started on a device; null: its owner lets us. */
+  readonly ownerObstacle: (device: string) => string | null;
+}
+
+/** Starts guests: fenced, owner first, and on disk before anything runs. */
+export class Starter {
+  readonly #parts: StarterParts;
+
+  constructor(parts: StarterParts) {
+    this.#parts = parts;
+  }
+
+  async start(order: StartOrder): Promise<CommandAnswer> {
+    const refusal = this.#refusal(order);
+    if (refusal !== null) return refusal;
+    const { table, fence, dirs, runnerHost, clock, pools } = this.#parts;
+    const devices = order.grants.map((grant) => grant.device);
+    const nowMs = clock.nowMs();
+    const term = { sentAtMs: order.termSentAtMs, endsAtMs: order.termSentAtMs + order.termMs };
+    const record = {
+      version: 1 as const,
+      leaseId: order.leaseId,
+      guestId: order.guestId,
+      attempt: order.attempt,
+      token: order.token,
+      devices,
+      noticeMs: order.noticeMs,
+      bootId: clock.bootId,
+      group: null,
+      ladder: newLadder(pools.rulesFor(devices, order.noticeMs), term, nowMs),
+      worked: noWork,
+      terminatedAtMs: null,
+      lastStep: null,
+      unacknowledged: [],
+    };
+    // From here on the device is taken, and an owner who comes meets this lease.
+    fence.raise(devices, order.token);
+    const runner = new LeaseRunner(record, dirs.pathsOf(record), runnerHost);
+    table.add(runner);
+    try {
+      await Promise.all([fence.save(), dirs.create(record)]);
+    } catch (thrown) {
+      return this.#giveUp(runner, thrown);
+    }
+    return runner.isClosed
+      ? { outcome: "failed", detail: "the agent is stopping" }
+      : this.#launch(runner, order);
+  }
+
+  #refusal(order: StartOrder): CommandAnswer | null {
+    const { table, fence, clock, ownerObstacle } = this.#parts;
+    const known = table.get(order.leaseId);
+    if (known !== undefined && compareTokens(known.record.token, order.token) === 0)
+      return { outcome: "done", detail: "it was started before" };
+    if (order.epoch < fence.epoch)
+      return { outcome: "stale", detail: `epoch ${order.epoch} is older than ${fence.epoch}` };
+    const devices = order.grants.map((grant) => grant.device);
+    const newer = fence.newerHolder(devices, order.token);
+    if (newer !== null) return { outcome: "stale", detail: `a token as new was seen for ${newer}` };
+    if (clock.nowMs() >= order.termSentAtMs + order.termMs)
+      return { outcome: "stale", detail: "its term was over when it arrived" };
+    if (order.spec.workload.kind !== "process")
+      return { outcome: "failed", detail: "this agent runs processes only" };
+    if (order.spec.workload.command.length === 0 || devices.length === 0 || !LeaseDirs.isSafe(order.guestId))
+      return { outcome: "failed", detail: "the order names no command, no device or no usable guest id" };
+    for (const device of devices) {
+      const obstacle = ownerObstacle(device);
+      if (obstacle !== null) return { outcome: "owner_first", detail: `${device}: ${obstacle}` };
+    }
+    return null;
+  }
+
+  #launch(runner: LeaseRunner, { spec, ...order }: StartOrder): CommandAnswer {
+    const { runtime, env, clock } = this.#parts;
+    const { ladder, devices } = runner.record;
+    const { demands } = ladder;
+    const ownerCame = demands.activitySinceMs !== null || demands.hint !== null || demands.recalls.length > 0;
+    if (ladder.state !== "starting" || ownerCame || clock.nowMs() >= ladder.term.endsAtMs) {
+      this.#abandon(runner, "somebody else came first");
+      return { outcome: "owner_first", detail: "it was taken back before it was started" };
+    }
+    const { workload } = spec;
+    if (workload.kind !== "process") return this.#giveUp(runner, new Error("not a process"));
+    try {
+      const group = runtime.create(attemptName(order), () => runner.look());
+      runner.attach(group);
+      const { paths, log } = runner;
+      const contract = { ...order, checkpointDir: paths.checkpointDir, devices };
+      launch(
+        {
+          command: workload.command,
+          env: guestEnvironment(contract, group.handle, workload.env, env),
+          workingDir: workload.workingDir === "" ? paths.workingDir : workload.workingDir,
+          logFile: log.file,
+          exitFile: paths.exitFile,
+          pidFile: paths.pidFile,
+        },
+        group,
+        () => runner.look(),
+      );
+    } catch (thrown) {
+      return this.#giveUp(runner, thrown);
+    }
+    runner.dispatch({ type: "launched" });
+    return { outcome: "done", detail: "" };
+  }
+
+  /** Nothing was started, and it is the guest's or this host's fault: reported as an attempt that failed at once. */
+  #giveUp(runner: LeaseRunner, thrown: unknown): CommandAnswer {
+    const error = asGleanerError(thrown);
+    this.#parts.logger.error({ err: error, lease: runner.record.leaseId }, "the guest could not be started");
+    runner.dispatch({ type: "emptied" });
+    return { outcome: "failed", detail: `${error.code}: ${error.message}` };
+  }
+
+  #abandon(runner: LeaseRunner, detail: string): void {
+    const cause = { mover: "owner", sinceMs: null, recallId: "", detail } as const;
+    if (runner.state === "starting") runner.dispatch({ type: "kill", cause });
+    runner.dispatch({ type: "emptied" });
+  }
+}

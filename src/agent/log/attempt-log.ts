@@ -1,0 +1,20 @@
+import { attemptName, type LeaseDirs } from "../disk/lease-dirs.ts";
+import type { LeaseTable } from "../lease/lease-table.ts";
+import { GuestLog } from "./guest-log.ts";
+import type { ReadableLog } from "./log-reader.ts";
+
+/** The log of an attempt that runs or ran here; `wanted` 0: of the latest. null: none is kept. */
+export function attemptLog(
+  table: LeaseTable,
+  dirs: LeaseDirs,
+  bytesMax: number,
+  guestId: string,
+  wanted: number,
+): ReadableLog | null {
+  const attempts = dirs.attemptsOf(guestId);
+  const attempt = wanted === 0 ? attempts[0] : attempts.find((kept) => kept === wanted);
+  if (attempt === undefined) return null;
+  const runner = table.ofAttempt(attemptName({ guestId, attempt }));
+  const log = runner?.log ?? new GuestLog(dirs.pathsOf({ guestId, attempt }).dir, bytesMax);
+  return { attempt, log, hasEnded: () => runner === undefined || runner.state === "released" };
+}

@@ -1,0 +1,107 @@
+import { type FSWatcher, watch } from "node:fs";
+import type { RecallDesk } from "../api/ports.ts";
+import { isLive } from "../core/lease.ts";
+import { systemClock } from "../runtime/clock.ts";
+import type { AgentOptions } from "./agent.ts";
+import { assemble, type Parts } from "./assemble.ts";
+import { adoptLeases } from "./lease/adoption.ts";
+import type { LeaseRunner } from "./lease/lease-runner.ts";
+
+/** How often the agent looks after what no event tells of. */
+const tickMs = 1_000;
+
+/** How long a stopping agent waits for the controller to take its last reports. */
+const farewellMsMax = 2_000;
+
+/** One agent in motion: its samples, its stream, its tick. */
+export class NodeAgent {
+  readonly #parts: Parts;
+  readonly #leaving = new AbortController();
+  #running: Promise<unknown> = Promise.resolve();
+  #tick: NodeJS.Timeout | undefined;
+  #exits: FSWatcher | null = null;
+
+  constructor(options: AgentOptions) {
+    this.#parts = assemble(options);
+  }
+
+  get desk(): RecallDesk {
+    return this.#parts.desk;
+  }
+
+  /** Takes up the guests and recalls of an earlier agent. */
+  async adopt(): Promise<void> {
+    const { table, dirs, ended, desk } = this.#parts;
+    this.#exits = watch(dirs.exits, (_event, name) => {
+      if (name !== null) table.ofAttempt(name)?.look();
+    });
+    const { logger } = this.#parts.options;
+    for (const attempt of await adoptLeases({ ...this.#parts, logger })) ended.add(attempt);
+    desk.takeUp();
+  }
+
+  run(recallAddress: string): void {
+    const { signal } = this.#leaving;
+    this.#tick = setInterval(() => this.#lookAfter(), tickMs);
+    this.#running = Promise.all([this.#sample(signal), this.#parts.conversation.run(recallAddress, signal)]);
+  }
+
+  /** Tells every guest to leave, and waits until all have, or are quarantined, and the controller knows. */
+  async vacateAll(): Promise<void> {
+    const cause = { mover: "controller", sinceMs: null, recallId: "", detail: "the agent stops" } as const;
+    const runners = this.#parts.table.all().filter((runner) => isLive(runner.state));
+    for (const runner of runners)
+      runner.dispatch({ type: "vacate", noticeMs: runner.record.noticeMs, cause });
+    // The ladder ends each of them, one way or the other.
+    while (runners.some((runner) => isLive(runner.state))) await systemClock.sleep(20);
+    const giveUpAtMs = systemClock.monotonicMs() + farewellMsMax;
+    while (this.#owesReports() && systemClock.monotonicMs() < giveUpAtMs) await systemClock.sleep(20);
+  }
+
+  async close(): Promise<void> {
+    this.#leaving.abort();
+    clearInterval(this.#tick);
+    this.#exits?.close();
+    const { table, desk, book, clock } = this.#parts;
+    desk.close();
+    await Promise.all(table.all().map((runner) => runner.close()));
+    await this.#running;
+    book.close();
+    clock.close();
+  }
+
+  #owesReports(): boolean {
+    const { table, conversation } = this.#parts;
+    const owes = ({ record, state }: LeaseRunner) =>
+      record.unacknowledged.length > 0 || record.lastStep?.state !== state;
+    return conversation.isConnected && table.all().some(owes);
+  }
+
+  /** Owner first: each sample reaches the guests before it goes to the controller. */
+  async #sample(signal: AbortSignal): Promise<void> {
+    const { options, owners, conversation } = this.#parts;
+    const { source, logger } = options;
+    try {
+      for await (const batch of source.samples(signal)) {
+        for (const sample of batch) owners.take(sample);
+        conversation.sendSamples(batch);
+      }
+      if (!signal.aborted) logger.warn("telemetry has ended: from here on its devices are unknown");
+    } catch (err) {
+      logger.error({ err }, "telemetry broke: from here on its devices are unknown");
+    }
+  }
+
+  #lookAfter(): void {
+    const { clock, devices, owners, table, conversation, options } = this.#parts;
+    clock.refresh();
+    if (devices.refresh()) conversation.devicesGrew();
+    owners.checkSilence();
+    for (const runner of table.all()) {
+      runner.sweep();
+      runner.log.rotate().catch((err: unknown) => {
+        options.logger.error({ err, lease: runner.record.leaseId }, "a log could not be rotated");
+      });
+    }
+  }
+}
