@@ -10,6 +10,8 @@ import { guestService } from "./services/guest-service.ts";
 import { ownerService, recallOnlyService } from "./services/owner-service.ts";
 import { reportService } from "./services/report-service.ts";
 
+export type { RunningServer } from "./listening.ts";
+
 export interface Desks {
   readonly guests: GuestDesk;
   readonly owners: OwnerDesk;

@@ -37,6 +37,8 @@ import {
 } from "../../src/api/convert/recall.ts";
 import {
   categoryWords,
+  decisionFromProto,
+  decisionToProto,
   fleetFromProto,
   fleetToProto,
   reportFromProto,
@@ -211,7 +213,18 @@ describe("what crosses the wire comes back the same", () => {
     expect(localRecallFromProto(sent(agents.RecallReport, localRecallToProto(step, 100)), 100)).toEqual(step);
   });
 
-  it("a report and the fleet", () => {
+  it("a report, the fleet and a decision", () => {
+    const decision = {
+      atMs: 1_800_000_000_000,
+      kind: "lend",
+      device: "GPU-1",
+      guestId: "g-1",
+      leaseId: "g-1:1",
+      reasonCode: "best_fit",
+      reason: "The window fits.",
+      forecastHash: "c0ffee",
+    };
+    expect(decisionFromProto(sent(reports.DecisionEntry, decisionToProto(decision)))).toEqual(decision);
     expect(reportFromProto(sent(reports.GetReportResponse, reportToProto(sampleReport)))).toEqual(
       sampleReport,
     );
