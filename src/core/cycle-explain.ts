@@ -87,7 +87,7 @@ export function explainWait(
     tenantWeight: use?.weight ?? 1,
     obstacles: [...counts]
       .map(([code, devices]) => ({ reasonCode: code, reason: reasons[code], devices }))
-      .sort(
+      .toSorted(
         (a, b) =>
           b.devices - a.devices || reasonCodes.indexOf(a.reasonCode) - reasonCodes.indexOf(b.reasonCode),
       ),

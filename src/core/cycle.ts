@@ -53,7 +53,8 @@ export function decideCycle(snapshot: Snapshot, settings: CycleSettings): CycleD
     if (match === null) continue;
     lends.push(lendOf(guest.id, match, placement.devices[match.place]!, snapshot.nowMs));
     const { devices, sharePermille } = guest.spec.shape;
-    turns.charge(((devices * sharePermille) / 1000) * (guest.spec.startMs + match.fit.usefulMs));
+    // What the loan is sure to take; what it takes beyond is in the tenant's use by the time it matters.
+    turns.charge(((devices * sharePermille) / 1000) * match.leastMs);
   }
 
   if (!isCutOff)

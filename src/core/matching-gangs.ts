@@ -113,7 +113,7 @@ export class Gangs {
     const valueMs = ({ opportunity }: Member) => fits.valuesMs[opportunity.window.index]!;
     const uuid = ({ place }: Member) => this.#placement.devices[place]!.info.uuid;
     return members
-      .sort((a, b) => valueMs(b) - valueMs(a) || (uuid(a) < uuid(b) ? -1 : 1))
+      .toSorted((a, b) => valueMs(b) - valueMs(a) || (uuid(a) < uuid(b) ? -1 : 1))
       .slice(0, shape.devices);
   }
 }

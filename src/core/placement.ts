@@ -98,7 +98,9 @@ export class Placement {
     const byUuid = (a: { firstUuid: DeviceUuid }, b: { firstUuid: DeviceUuid }) =>
       a.firstUuid < b.firstUuid ? -1 : 1;
     for (const { opportunities } of this.windows) opportunities.sort(byUuid);
-    this.windowsByUuid = this.windows.filter(({ opportunities }) => opportunities.length > 0).sort(byUuid);
+    this.windowsByUuid = this.windows
+      .filter(({ opportunities }) => opportunities.length > 0)
+      .toSorted(byUuid);
   }
 
   get isExhausted(): boolean {
