@@ -10,7 +10,7 @@ import type { AttemptPaths } from "../disk/lease-dirs.ts";
 import type { LeaseRecord } from "../disk/lease-record.ts";
 import type { HostClock } from "../host-clock.ts";
 import { finalExitStatus, readExitStatus } from "../launch/exit-status.ts";
-import { mainPid } from "../launch/main-pid.ts";
+import { launchPids } from "../launch/launch-pids.ts";
 import { GuestLog } from "../log/guest-log.ts";
 import { type ProcessGroup, signalIfAlive } from "../runtime/process-group.ts";
 import { notWorking, workedMs, workedSinceMs, working } from "../worked-time.ts";
@@ -137,10 +137,9 @@ export class LeaseRunner {
       this.dispatch({ type: "frozen" });
     if (!this.#mainEnded && isLive(this.state)) {
       const status = readExitStatus(this.paths.exitFile);
-      if (status !== null) {
-        this.#mainEnded = true;
-        if (!this.isGone()) this.dispatch({ type: "mainEnded", byNotice: status.signal === "SIGTERM" });
-      }
+      this.#mainEnded = status !== null;
+      if (status !== null && this.#hasLeftovers())
+        this.dispatch({ type: "mainEnded", byNotice: status.signal === "SIGTERM" });
     }
     if (this.state !== "released" && this.isGone()) this.dispatch({ type: "emptied" });
     this.#lookAgain();
@@ -188,11 +187,17 @@ export class LeaseRunner {
     }
   }
 
+  /** The launcher itself is about to end when the exit status is there. */
+  #hasLeftovers(): boolean {
+    const launcher = launchPids(this.paths.pidFile)?.launcher;
+    return this.#group?.members().some((pid) => pid !== launcher) === true;
+  }
+
   /** The first process hears the notice, as in a container; once it is gone, whatever is left does. Then it may run. */
   #terminate(): void {
     const members = this.#group?.members() ?? [];
-    const main = mainPid(this.paths.pidFile);
-    const hearers = main !== null && members.includes(main) ? [main] : members;
+    const main = launchPids(this.paths.pidFile)?.main;
+    const hearers = main !== undefined && members.includes(main) ? [main] : members;
     for (const pid of hearers) signalIfAlive(pid, "SIGTERM");
     this.#group?.thaw();
   }
