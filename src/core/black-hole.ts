@@ -31,7 +31,12 @@ export class BlackHoleWatch {
   }
 
   /** A guest ended by itself with a failure after `ranMs`. Answers the reason for a quarantine, or null. */
-  failed(device: DeviceUuid, guestId: string, ranMs: number, atMs: number): { readonly reason: string } | null {
+  failed(
+    device: DeviceUuid,
+    guestId: string,
+    ranMs: number,
+    atMs: number,
+  ): { readonly reason: string } | null {
     const { failuresMax, failedWithinMs, forMs } = this.#settings;
     if (ranMs > failedWithinMs) return null;
     const recent = (this.#failures.get(device) ?? []).filter(

@@ -51,10 +51,6 @@ export interface Lease {
   readonly step: number;
 }
 
-export function leaseId(guestId: string, attempt: number): string {
-  return `${guestId}:${attempt}`;
-}
-
 /**
  * Which state may follow which. Total on purpose: the compiler asks for a row when a state is added.
  * A lease may end from anywhere; it never comes back from vacating, and never leaves a final state.

@@ -111,5 +111,6 @@ export const anyLedger: fc.Arbitrary<LedgerEvent[]> = fc
       nowMs += passedMs;
       return late === 0 ? event : { ...event, atMs: nowMs };
     });
-    return [deviceEvent("gpu-0", 0), deviceEvent("gpu-1", 0), ...later];
+    const devices: LedgerEvent[] = [deviceEvent("gpu-0", 0), deviceEvent("gpu-1", 0)];
+    return devices.concat(later);
   });
