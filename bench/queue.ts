@@ -26,6 +26,7 @@ export default bench;
 
 async function run({ rounds = 0, batch = 0, inFlight = 0, unary = 0, lanes = 0 }: BenchValues) {
   const dir = mkdtempSync(join(tmpdir(), "gleaner-bench-"));
+  using _dir = { [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }) };
   await using server = await startRedisServer({ dir });
   const redis = await connectRedis(server.url, { name: "bench" });
   const raw = new Queue("raw", { connection: redis, prefix: "{raw}" });
@@ -54,7 +55,6 @@ async function run({ rounds = 0, batch = 0, inFlight = 0, unary = 0, lanes = 0 }
       if (round >= 0) (tookMs[kind] ??= []).push(performance.now() - startedMs);
     }
   redis.disconnect();
-  rmSync(dir, { recursive: true, force: true });
 
   const perS = (kind: keyof typeof kinds, count: number) => (count / median(tookMs[kind] ?? [])) * 1_000;
   const [rawBatchPerS, queueBatchPerS] = [perS("rawBatch", batch), perS("queueBatch", batch)];

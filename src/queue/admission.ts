@@ -15,10 +15,10 @@ import type { AdmitAnswer, RunScript } from "./scripts.ts";
 /** A guest whose job is durable, or why there is none. `created`: false where the key was known already. */
 export type QueueOutcome = (QueuedGuest & { readonly created: boolean }) | { readonly refused: GleanerError };
 
-/** One run of the script takes no more, so that Redis is not held up for long (and Lua's stack suffices). */
-export const flushGuestsMax = 1_000;
+/** One run of the script takes no more: some 1.5 ms of Redis. A larger call is several flushes. */
+export const flushGuestsMax = 256;
 /** Jobs are sent in slices, so that Redis works on one while the next is made. */
-const sliceJobs = 64;
+const sliceJobs = 16;
 /** Between admission and jobs. Half of what `Leftovers` waits before it clears up. */
 const flushMsMax = 30_000;
 
@@ -43,12 +43,28 @@ interface Addition {
   readonly key: string;
 }
 
+/** Answers that are awaited together; until then a failure among them is kept. */
+class Answers {
+  readonly #expected: Promise<unknown>[] = [];
+  readonly #failures: unknown[] = [];
+
+  expect(answer: Promise<unknown>): void {
+    this.#expected.push(answer.catch((thrown: unknown) => this.#failures.push(thrown)));
+  }
+
+  async all(): Promise<void> {
+    await Promise.all(this.#expected);
+    if (this.#failures.length > 0) throw this.#failures[0];
+  }
+}
+
 /**
  * From submissions to durable jobs in two steps: one script admits (limit, keys, sequence, index), BullMQ adds the jobs.
  * What dies in between was never acknowledged: it is finished by a retry with its key, or cleared up later.
  */
 export class Admission {
   readonly #options: AdmissionOptions;
+  #sending: Promise<void> = Promise.resolve();
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
@@ -67,59 +83,48 @@ export class Admission {
         url: addressOf(redis),
         problem: `no answer in ${flushMsMax} ms`,
       });
-    await ask(redis, this.#addJobs(flush, nowMs, candidates, answers));
+    const additions = candidates.flatMap((candidate, i) => additionOf(candidate, answers[i]!, nowMs));
+    if (additions.length > 0) await ask(redis, this.#addJobs(flush, additions, nowMs));
     return candidates.map((candidate, i) => this.#outcome(candidate, answers[i]!, nowMs));
   }
 
   #runAdmit(flush: string, nowMs: number, candidates: readonly Candidate[]): Promise<readonly AdmitAnswer[]> {
-    const lanes = new Map(candidates.map(({ lane }) => [lane.id, lane.descriptor]));
-    const pending = candidates.map(({ submission, id }) => [
-      id,
-      submission.spec.tenant,
-      submission.idempotencyKey,
-    ]);
-    const args = [nowMs, this.#options.openPerTenantMax, flush, JSON.stringify([nowMs, pending]), lanes.size];
-    const rest = candidates.flatMap(({ submission, id, fingerprint }) => [
-      submission.spec.tenant,
-      id,
-      submission.idempotencyKey,
-      fingerprint,
-    ]);
-    return this.#options.run("admit", [...args, ...[...lanes].flat(), ...rest]);
+    const lanes = new Map(candidates.map(({ lane }) => [lane.id, lane]));
+    const pending: (string | number)[] = [nowMs];
+    const guests: string[] = [];
+    for (const { submission, id, fingerprint } of candidates) {
+      pending.push(id, submission.idempotencyKey);
+      guests.push(id, submission.idempotencyKey);
+      if (fingerprint !== "") guests.push(fingerprint);
+    }
+    const { openPerTenantMax, run } = this.#options;
+    const args = [nowMs, openPerTenantMax, flush, JSON.stringify(pending), candidates.length, lanes.size];
+    for (const { id, descriptor, tenant } of lanes.values()) args.push(id, descriptor, tenant);
+    return run("admit", args.concat(guests));
   }
 
-  async #addJobs(
-    flush: string,
-    nowMs: number,
-    candidates: readonly Candidate[],
-    answers: readonly AdmitAnswer[],
-  ): Promise<void> {
-    const { redis, keys, lanes } = this.#options;
-    const byLane = new Map<string, Addition[]>();
-    for (const [i, { submission, id }] of candidates.entries()) {
-      const guest = guestToAdd(id, submission, answers[i]!, nowMs);
-      if (guest === null) continue;
-      const laneId = laneIdOf(guest.id);
-      const additions = byLane.get(laneId) ?? [];
-      byLane.set(laneId, additions);
-      additions.push({ guest, key: submission.idempotencyKey });
-    }
-    if (byLane.size === 0) return;
-    const adding: Promise<unknown>[] = [];
-    const failures: unknown[] = [];
-    for (const [laneId, additions] of byLane)
-      for (let at = 0; at < additions.length; at += sliceJobs) {
-        const jobs = additions.slice(at, at + sliceJobs).map((addition) => jobOf(addition, nowMs));
-        adding.push(lanes.add(laneId, jobs).catch((thrown: unknown) => failures.push(thrown)));
-        if (jobs.length === sliceJobs) await nextTurn();
-      }
-    // Sent after the jobs on the same connection, and so done after them: who takes the lane finds them.
-    await nextTurn();
-    adding.push(redis.sadd(keys.lanesToAsk, ...byLane.keys()));
-    await Promise.all(adding);
-    if (failures.length > 0) throw failures[0];
+  /** Flushes may be under way together, but their jobs are sent one flush after the other: in order of admission. */
+  async #addJobs(flush: string, additions: readonly Addition[], nowMs: number): Promise<void> {
+    const { redis, keys } = this.#options;
+    const answers = new Answers();
+    this.#sending = this.#sending.then(() => this.#send(additions, nowMs, answers));
+    await this.#sending;
+    await answers.all();
     // Nobody needs to wait for it: an entry that stays is looked at again, and found complete.
     redis.hdel(keys.pending, flush).catch(() => {});
+  }
+
+  async #send(additions: readonly Addition[], nowMs: number, answers: Answers): Promise<void> {
+    const { redis, keys, lanes } = this.#options;
+    for (let at = 0; at < additions.length; at += sliceJobs) {
+      answers.expect(
+        lanes.add(additions.slice(at, at + sliceJobs).map((addition) => jobOf(addition, nowMs))),
+      );
+      await nextTurn();
+    }
+    // Sent after the jobs on the same connection, and so done after them: who takes the lanes finds them.
+    const laneIds = new Set(additions.map(({ guest }) => laneIdOf(guest.id)));
+    answers.expect(redis.sadd(keys.lanesToAsk, ...laneIds));
   }
 
   #outcome({ submission, id }: Candidate, answer: AdmitAnswer, submittedAtMs: number): QueueOutcome {
@@ -155,16 +160,12 @@ function candidateOf(submission: Submission): Candidate {
   };
 }
 
-/** null: its job is there already, or it was refused. */
-function guestToAdd(
-  id: string,
-  submission: Submission,
-  answer: AdmitAnswer,
-  nowMs: number,
-): QueuedGuest | null {
+/** None where its job is there already, or it was refused. */
+function additionOf({ submission, id }: Candidate, answer: AdmitAnswer, nowMs: number): Addition[] {
+  const { spec, idempotencyKey: key } = submission;
   if (typeof answer === "number")
-    return { id, sequence: answer, submittedAtMs: nowMs, spec: submission.spec };
-  return answer[0] === "unfinished" ? knownGuest(answer, submission) : null;
+    return [{ guest: { id, sequence: answer, submittedAtMs: nowMs, spec }, key }];
+  return answer[0] === "unfinished" ? [{ guest: knownGuest(answer, submission), key }] : [];
 }
 
 function knownGuest(

@@ -11,6 +11,8 @@ interface Claim {
   readonly submittedAtMs: number;
   /** Of a held one; wall clock. */
   notBeforeMs: number;
+  /** Stands in the order, or among those that go into it next. Its place never changes. */
+  listed: boolean;
 }
 
 /** Claimed guests of one lane. */
@@ -32,11 +34,18 @@ export class Claims {
   readonly #claims = new Map<string, Claim>();
   readonly #lanes = new Map<string, LaneClaims>();
   readonly #held = new Set<string>();
-  /** In order, as of the last call of heads(); since then these came and some left. */
-  #heads: readonly WaitingGuest[] = [];
-  #came: WaitingGuest[] = [];
-  #left = false;
+  /** Sorted; some of them wait no more. */
+  #order: Claim[] = [];
+  #came: Claim[] = [];
+  #heads: readonly WaitingGuest[] | null = [];
   #waiting = 0;
+  #lanesWaiting = 0;
+  #version = 0;
+
+  /** Changes with every change. */
+  get version(): number {
+    return this.#version;
+  }
 
   get waiting(): number {
     return this.#waiting;
@@ -44,9 +53,7 @@ export class Claims {
 
   /** Lanes with at least one guest among the heads. */
   get lanesWaiting(): number {
-    let lanes = 0;
-    for (const lane of this.#lanes.values()) if (lane.waiting > 0) lanes += 1;
-    return lanes;
+    return this.#lanesWaiting;
   }
 
   get held(): number {
@@ -73,14 +80,23 @@ export class Claims {
     return this.#lanes.get(laneId) ?? none;
   }
 
+  /** Lanes with more than so many guests among the heads. */
+  lanesOver(waitingMax: number): Set<string> {
+    const over = new Set<string>();
+    for (const [laneId, { waiting }] of this.#lanes) if (waiting > waitingMax) over.add(laneId);
+    return over;
+  }
+
   clear(): void {
     this.#claims.clear();
     this.#lanes.clear();
     this.#held.clear();
-    this.#heads = [];
+    this.#order = [];
     this.#came = [];
-    this.#left = false;
+    this.#heads = [];
     this.#waiting = 0;
+    this.#lanesWaiting = 0;
+    this.#version += 1;
   }
 
   /** A guest that was claimed just now, or found claimed. */
@@ -88,13 +104,19 @@ export class Claims {
     const { evictions, workedMs, waitingSinceMs, notBeforeMs } = progress;
     const { id, sequence, spec, submittedAtMs } = queued;
     const guest = { id, sequence, spec, waitingSinceMs, evictions, workedMs };
-    this.#enter({ state: notBeforeMs > nowMs ? "held" : "waiting", guest, submittedAtMs, notBeforeMs });
+    this.#enter({
+      state: notBeforeMs > nowMs ? "held" : "waiting",
+      guest,
+      submittedAtMs,
+      notBeforeMs,
+      listed: false,
+    });
   }
 
   enterRunning(queued: QueuedGuest): void {
     const { id, sequence, spec, submittedAtMs } = queued;
     const guest = { id, sequence, spec, waitingSinceMs: submittedAtMs, evictions: 0, workedMs: 0 };
-    this.#enter({ state: "running", guest, submittedAtMs, notBeforeMs: 0 });
+    this.#enter({ state: "running", guest, submittedAtMs, notBeforeMs: 0, listed: false });
   }
 
   /** False when it does not wait (any more). */
@@ -128,10 +150,7 @@ export class Claims {
   /** The way out failed: Redis still has it as ours. */
   stay(id: string, state: ClaimState): void {
     const claim = this.#claims.get(id);
-    if (claim?.state !== "leaving") return;
-    // Another object than the one that may still stand among the heads.
-    claim.guest = { ...claim.guest };
-    this.#move(claim, state);
+    if (claim?.state === "leaving") this.#move(claim, state);
   }
 
   remove(id: string): void {
@@ -155,17 +174,10 @@ export class Claims {
 
   /** In order; the same array as long as nothing changed. */
   heads(): readonly WaitingGuest[] {
-    if (this.#left || this.#came.length > 0) {
-      const waits = (guest: WaitingGuest) => {
-        const claim = this.#claims.get(guest.id);
-        return claim?.state === "waiting" && claim.guest === guest;
-      };
-      // Two sorted runs: sorting costs little more than merging.
-      this.#heads = [...this.#heads, ...this.#came.toSorted(compareWaiting)]
-        .filter(waits)
-        .toSorted(compareWaiting);
+    if (this.#heads === null) {
+      this.#order = merge(this.#order, this.#came.toSorted(compareClaims)).filter(stillWaits);
       this.#came = [];
-      this.#left = false;
+      this.#heads = this.#order.map(({ guest }) => guest);
     }
     return this.#heads;
   }
@@ -187,13 +199,17 @@ export class Claims {
     this.#count(claim, 1);
   }
 
-  #count({ state, guest }: Claim, by: 1 | -1): void {
+  #count(claim: Claim, by: 1 | -1): void {
+    const { state, guest } = claim;
     const lane = this.#lanes.get(laneIdOf(guest.id))!;
+    this.#version += 1;
     if (state === "waiting") {
+      if (lane.waiting === (by === 1 ? 0 : 1)) this.#lanesWaiting += by;
       lane.waiting += by;
       this.#waiting += by;
-      if (by === 1) this.#came.push(guest);
-      else this.#left = true;
+      this.#heads = null;
+      if (!claim.listed) this.#came.push(claim);
+      claim.listed = true;
     }
     if (state === "held") {
       lane.held += by;
@@ -201,4 +217,26 @@ export class Claims {
       else this.#held.delete(guest.id);
     }
   }
+}
+
+function compareClaims(a: Claim, b: Claim): number {
+  return compareWaiting(a.guest, b.guest);
+}
+
+function stillWaits(claim: Claim): boolean {
+  claim.listed = claim.state === "waiting";
+  return claim.listed;
+}
+
+/** Of two sorted lists, one of them long: cheaper than to sort both anew. */
+function merge(a: readonly Claim[], b: readonly Claim[]): readonly Claim[] {
+  if (b.length === 0) return a;
+  const merged: Claim[] = [];
+  let at = 0;
+  for (const claim of a) {
+    while (at < b.length && compareClaims(b[at]!, claim) < 0) merged.push(b[at++]!);
+    merged.push(claim);
+  }
+  for (; at < b.length; at += 1) merged.push(b[at]!);
+  return merged;
 }

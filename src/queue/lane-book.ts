@@ -26,8 +26,11 @@ export class LaneBook {
     this.#keys = keys;
   }
 
-  get size(): number {
-    return this.#lanes.size;
+  /** When the next delayed guest is due; wall clock. */
+  get firstDueMs(): number {
+    let first = Infinity;
+    for (const { dueMs } of this.#lanes.values()) first = Math.min(first, dueMs);
+    return first;
   }
 
   get(laneId: string): LaneBacklog | null {

@@ -1,4 +1,10 @@
-import { createRedisBackend, type IQueueBackend, type JobJson } from "bullmq";
+import {
+  createRedisBackend,
+  type IQueueBackend,
+  type IRedisTransaction,
+  type JobJson,
+  type RedisQueueBackend,
+} from "bullmq";
 import type { Redis } from "ioredis";
 import type { TerminalGuestState } from "../core/guest.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
@@ -36,10 +42,10 @@ export type ClaimAnswer = ClaimedJob | { readonly id: null };
  * on, brings none of them; the backend of a lane is a few strings, kept for the lanes used last.
  */
 export class LaneQueues {
-  readonly #base: IQueueBackend;
+  readonly #base: RedisQueueBackend;
   readonly #cached = new Map<string, IQueueBackend>();
 
-  private constructor(base: IQueueBackend) {
+  private constructor(base: RedisQueueBackend) {
     this.#base = base;
   }
 
@@ -52,9 +58,12 @@ export class LaneQueues {
     return new LaneQueues(base);
   }
 
-  /** All in one pipeline. Adding a job that is there changes nothing. */
-  async add(laneId: string, jobs: readonly NewJob[]): Promise<void> {
-    await this.#lane(laneId).addJobs(jobs.map(toEntry));
+  /** All in one pipeline, whatever their lanes. Adding a job that is there changes nothing. */
+  async add(jobs: readonly NewJob[]): Promise<void> {
+    const pipeline = (await this.#base.client).pipeline();
+    // Each is queued on the pipeline at once; its promise only says so.
+    await Promise.all(jobs.map((job) => this.#queue(pipeline, job)));
+    for (const [error] of (await pipeline.exec()) ?? []) if (error !== null) throw error;
   }
 
   /** Takes the lane's first job whose time has come; it is active and locked then. */
@@ -94,6 +103,13 @@ export class LaneQueues {
     await this.#laneOf(guestId).remove(guestId, false);
   }
 
+  #queue(pipeline: IRedisTransaction, { guestId, data, timestampMs, delayMs }: NewJob): Promise<string> {
+    const opts = delayMs > 0 ? { delay: delayMs } : {};
+    // The rest of a JobJson is what a job has once it ran; BullMQ does not read it here.
+    const job = { id: guestId, name: "guest", data, opts, timestamp: timestampMs } as JobJson;
+    return this.#base.addJobToTransaction(pipeline, job, guestId, {}, this.#laneOf(guestId).keys);
+  }
+
   #laneOf(guestId: string): IQueueBackend {
     return this.#lane(laneIdOf(guestId));
   }
@@ -107,13 +123,6 @@ export class LaneQueues {
     }
     return lane;
   }
-}
-
-function toEntry({ guestId, data, timestampMs, delayMs }: NewJob): { job: JobJson; jobId: string } {
-  const opts = delayMs > 0 ? { delay: delayMs } : {};
-  // The rest of a JobJson is what a job has once it ran; BullMQ does not read it here.
-  const job = { id: guestId, name: "guest", data, opts, timestamp: timestampMs } as JobJson;
-  return { job, jobId: guestId };
 }
 
 type FinishedJob = Parameters<IQueueBackend["moveToCompleted"]>[0];

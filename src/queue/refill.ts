@@ -36,6 +36,8 @@ export class Refill {
   readonly #options: RefillOptions;
   /** Lanes to measure again. */
   readonly #stale = new Set<string>();
+  /** Of the claims, when nothing was left to do. */
+  #settledVersion: number | null = null;
 
   constructor(options: RefillOptions) {
     this.#options = options;
@@ -45,13 +47,24 @@ export class Refill {
     const { claims, book } = this.#options;
     claims.releaseHeld(systemClock.wallMs());
     await this.#takeLanesToAsk();
+    if (this.#isSettled()) return;
     const stale = [...this.#stale];
     for (let at = 0; at < stale.length; at += lanesAtOnce)
       await book.measure(stale.slice(at, at + lanesAtOnce));
     for (const laneId of stale) this.#stale.delete(laneId);
     const quota = this.#quota();
     await this.#returnSurplus(quota);
-    await this.#claimMissing(quota);
+    const isComplete = await this.#claimMissing(quota);
+    this.#settledVersion = isComplete ? claims.version : null;
+  }
+
+  #isSettled(): boolean {
+    const { claims, book } = this.#options;
+    return (
+      this.#stale.size === 0 &&
+      this.#settledVersion === claims.version &&
+      book.firstDueMs > systemClock.wallMs()
+    );
   }
 
   async #takeLanesToAsk(): Promise<void> {
@@ -65,20 +78,20 @@ export class Refill {
 
   #quota(): number {
     const { claims, book, headsPerLane, headsMax } = this.#options;
-    const lanes =
-      claims.lanesWaiting + [...book.lanes()].filter(({ lane }) => claims.lane(lane.id).waiting === 0).length;
+    let lanes = claims.lanesWaiting;
+    for (const { lane } of book.lanes()) if (claims.lane(lane.id).waiting === 0) lanes += 1;
     return Math.min(headsPerLane, Math.max(1, Math.floor(headsMax / Math.max(1, lanes))));
   }
 
   /** A mass eviction fills lanes beyond their quota: the last ones go back to the head of their lane, last one first. */
   async #returnSurplus(quota: number): Promise<void> {
     const { claims, headsMax } = this.#options;
-    const waitingMax = claims.waiting + claims.held > headsMax ? quota : 2 * quota;
-    const isOver = (guest: WaitingGuest) => claims.lane(laneIdOf(guest.id)).waiting > waitingMax;
+    const over = claims.lanesOver(claims.waiting + claims.held > headsMax ? quota : 2 * quota);
+    if (over.size === 0) return;
     const kept = new Map<string, number>();
-    const surplus = claims.heads().filter((guest) => {
-      if (!isOver(guest)) return false;
-      const laneId = laneIdOf(guest.id);
+    const surplus = claims.heads().filter(({ id }) => {
+      const laneId = laneIdOf(id);
+      if (!over.has(laneId)) return false;
       const place = (kept.get(laneId) ?? 0) + 1;
       kept.set(laneId, place);
       return place > quota;
@@ -107,26 +120,23 @@ export class Refill {
     book.count(laneOf(guest.spec), 1);
   }
 
-  async #claimMissing(quota: number): Promise<void> {
+  /** False when claimsMax stopped it. */
+  async #claimMissing(quota: number): Promise<boolean> {
     const { claims, book, headsMax } = this.#options;
     const nowMs = systemClock.wallMs();
     const needy = [...book.lanes()]
       .map((backlog) => ({ backlog, missing: this.#missing(backlog, quota, nowMs) }))
       .filter(({ missing }) => missing > 0)
       .toSorted((a, b) => b.backlog.lane.priority - a.backlog.lane.priority);
-    let left = Math.min(claimsMax, headsMax - claims.waiting - claims.held);
-    let orders: LaneBacklog[] = [];
+    const room = Math.max(0, headsMax - claims.waiting - claims.held);
+    const orders: LaneBacklog[] = [];
     for (const { backlog, missing } of needy) {
       // What became due joins the others in BullMQ with the claim: counted anew then.
       if (backlog.dueMs <= nowMs) this.#stale.add(backlog.lane.id);
-      for (let i = 0; i < missing && left > 0; i += 1, left -= 1) orders.push(backlog);
-      if (orders.length >= slice) {
-        await this.#claim(orders);
-        orders = [];
-      }
-      if (left <= 0) break;
+      for (let i = 0; i < missing && orders.length < Math.min(room, claimsMax); i += 1) orders.push(backlog);
     }
-    await this.#claim(orders);
+    for (let at = 0; at < orders.length; at += slice) await this.#claim(orders.slice(at, at + slice));
+    return orders.length < claimsMax;
   }
 
   #missing({ lane, unclaimed, delayed, dueMs }: LaneBacklog, quota: number, nowMs: number): number {

@@ -1,10 +1,9 @@
 import type { Redis } from "ioredis";
 import { systemClock } from "../runtime/clock.ts";
-import { ask, askAll } from "../store/redis-error.ts";
+import { ask } from "../store/redis-error.ts";
 import { keyOfJob } from "./guest-job.ts";
 import type { GuestReader } from "./guest-reader.ts";
 import type { QueueKeys } from "./keys.ts";
-import { laneFromDescriptor, laneIdOf } from "./lane.ts";
 import type { LaneQueues } from "./lane-queues.ts";
 import type { RunScript } from "./scripts.ts";
 
@@ -24,17 +23,17 @@ export interface RetentionOptions {
   readonly endedKeptMs: number;
 }
 
-/** [admitted at, [[guest, tenant, key]…]] */
-type PendingFlush = readonly [number, readonly (readonly [string, string, string])[]];
+/** Admitted at, then (guest, key)… */
+type PendingFlush = readonly [number, ...string[]];
 
 /** Clears up after submitters that died between admission and jobs; answers how many flushes it settled. */
 export async function settleLeftovers({ redis, keys, run }: RetentionOptions): Promise<number> {
   const pending = await ask(redis, redis.hgetall(keys.pending));
   let settled = 0;
   for (const [flush, text] of Object.entries(pending)) {
-    const [admittedAtMs, guests] = JSON.parse(text) as PendingFlush;
+    const [admittedAtMs, ...guests] = JSON.parse(text) as PendingFlush;
     if (systemClock.wallMs() - admittedAtMs < leftoverMs) continue;
-    const lanes = await ask(redis, run("withdraw", guests.flat()));
+    const lanes = await ask(redis, run("withdraw", guests));
     if (lanes.length > 0) await ask(redis, redis.sadd(keys.lanesToAsk, ...lanes));
     await ask(redis, redis.hdel(keys.pending, flush));
     settled += 1;
@@ -65,23 +64,16 @@ async function beyondRetention(options: RetentionOptions): Promise<string[]> {
 
 /** Jobs first: what is in the index can be found and forgotten again. */
 async function forget(
-  { redis, keys, run, reader, lanes }: RetentionOptions,
+  { redis, run, reader, lanes }: RetentionOptions,
   ids: readonly string[],
 ): Promise<void> {
   const jobs = await reader.raw(ids);
-  const laneIds = [...new Set(ids.map(laneIdOf))];
-  const [descriptors] = await askAll(redis, redis.pipeline().hmget(keys.lanes, ...laneIds));
-  const tenants = new Map(
-    (descriptors as (string | null)[]).map((descriptor, i) => {
-      const id = laneIds[i]!;
-      return [id, descriptor === null ? "" : laneFromDescriptor(id, descriptor).tenant];
-    }),
-  );
   await ask(redis, Promise.all(ids.map((id) => lanes.remove(id))));
-  const args = jobs.flatMap(({ id, data }) => [
-    id,
-    tenants.get(laneIdOf(id)) ?? "",
-    data === null ? "" : keyOfJob(data),
-  ]);
-  await ask(redis, run("forgetEnded", args));
+  await ask(
+    redis,
+    run(
+      "forgetEnded",
+      jobs.flatMap(({ id, data }) => [id, data === null ? "" : keyOfJob(data)]),
+    ),
+  );
 }

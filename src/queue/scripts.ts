@@ -12,10 +12,11 @@ local function laneOf(id) return string.sub(id, 1, 10) end
 local function laneKey(id, name) return jobs .. laneOf(id) .. ':' .. name end
 local function jobKey(id) return laneKey(id, id) end
 
--- Out of the index; the last guest of a lane takes the lane with it.
-local function forget(id, tenant, key)
+-- Out of the index; the last guest of a lane takes the lane with it. Answers with the tenant, nil if it was not there.
+local function forget(id, key)
   redis.call('ZREM', index .. 'ended', id)
-  if redis.call('ZREM', index .. 'guests', id) == 0 then return false end
+  if redis.call('ZREM', index .. 'guests', id) == 0 then return nil end
+  local tenant = cjson.decode(redis.call('HGET', index .. 'lanes', laneOf(id)))[1]
   redis.call('ZREM', index .. 'guests:' .. tenant, id)
   if key ~= '' then
     local keys = index .. 'keys:' .. tenant
@@ -28,7 +29,7 @@ local function forget(id, tenant, key)
     redis.call('SREM', index .. 'lanes-to-ask', laneOf(id))
     redis.call('DEL', laneKey(id, 'meta'), laneKey(id, 'id'), laneKey(id, 'events'), laneKey(id, 'marker'))
   end
-  return true
+  return tenant
 end
 
 local function countClosed(tenant)
@@ -43,28 +44,29 @@ end
 `;
 
 /**
- * ARGV: now, open guests of a tenant at most, flush, its guests for \`pending\`, number of lanes, (lane, descriptor)…,
- * then (tenant, guest, key, fingerprint)… Answers for each guest:
+ * ARGV: now, open guests of a tenant at most, flush, its guests for \`pending\`, number of guests, number of lanes,
+ * (lane, descriptor, tenant)…, then for each guest its id, and its key, and unless that is empty its fingerprint. Answers for each guest:
  *   its sequence · ["full", open] · ["reused", guest] · ["known" or "unfinished", guest, sequence, submittedAtMs]
  * Unfinished: admitted once, and its job was never added.
  */
 const admit = `${prelude}
 local now, limit, flush = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local at, descriptors = 6, {}
-for _ = 1, tonumber(ARGV[5]) do
-  descriptors[ARGV[at]] = ARGV[at + 1]
+local count, at, descriptors, tenantOf = tonumber(ARGV[5]), 7, {}, {}
+for _ = 1, tonumber(ARGV[6]) do
+  descriptors[ARGV[at]], tenantOf[ARGV[at]] = ARGV[at + 1], ARGV[at + 2]
   local known = redis.call('HGET', index .. 'lanes', ARGV[at])
   if known and known ~= ARGV[at + 1] then return redis.error_reply('LANES two lanes share the id ' .. ARGV[at]) end
-  at = at + 2
+  at = at + 3
 end
-local count = (#ARGV - at + 1) / 4
 local sequence = redis.call('INCRBY', index .. 'sequence', count) - count
 
 local answers, fresh, open, laneGuests, zone, tenants = {}, {}, {}, {}, {}, {}
 for i = 1, count do
-  local tenant, id, key, print = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  at = at + 4
-  local answer
+  local id, key, answer = ARGV[at], ARGV[at + 1], nil
+  local print = key ~= '' and ARGV[at + 2]
+  at = at + (print and 3 or 2)
+  local lane = laneOf(id)
+  local tenant = tenantOf[lane]
   local held = key ~= '' and redis.call('HGET', index .. 'keys:' .. tenant, key)
   if held then
     local first, itsSequence, itsTime, itsPrint = string.match(held, '^(%S+) (%S+) (%S+) (%S+)$')
@@ -87,7 +89,7 @@ for i = 1, count do
       sequence = sequence + 1
       answer = sequence
       fresh[id] = true
-      laneGuests[laneOf(id)] = (laneGuests[laneOf(id)] or 0) + 1
+      laneGuests[lane] = (laneGuests[lane] or 0) + 1
       local mine = tenants[tenant] or {}
       tenants[tenant] = mine
       mine[#mine + 1], mine[#mine + 2] = sequence, id
@@ -118,14 +120,15 @@ end
 return answers
 `;
 
-/** ARGV: (guest, tenant, key)… Removes those without a job; answers with the lanes of the others. */
+/** ARGV: (guest, key)… Removes those without a job; answers with the lanes of the others. */
 const withdraw = `${prelude}
 local lanes = {}
-for i = 1, #ARGV, 3 do
+for i = 1, #ARGV, 2 do
   if redis.call('EXISTS', jobKey(ARGV[i])) == 1 then
     lanes[#lanes + 1] = laneOf(ARGV[i])
-  elseif not redis.call('ZSCORE', index .. 'ended', ARGV[i]) and forget(ARGV[i], ARGV[i + 1], ARGV[i + 2]) then
-    countClosed(ARGV[i + 1])
+  elseif not redis.call('ZSCORE', index .. 'ended', ARGV[i]) then
+    local tenant = forget(ARGV[i], ARGV[i + 1])
+    if tenant then countClosed(tenant) end
   end
 end
 return lanes
@@ -154,9 +157,9 @@ markEnded(id, tenant, now)
 return 1
 `;
 
-/** ARGV: (guest, tenant, key)… */
+/** ARGV: (guest, key)… */
 const forgetEnded = `${prelude}
-for i = 1, #ARGV, 3 do forget(ARGV[i], ARGV[i + 1], ARGV[i + 2]) end
+for i = 1, #ARGV, 2 do forget(ARGV[i], ARGV[i + 1]) end
 `;
 
 /**

@@ -1,6 +1,10 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { GleanerError, asGleanerError } from "../errors/gleaner-error.ts";
 import type { Submission } from "../api/ports.ts";
 import type { QueueOutcome } from "./admission.ts";
+
+/** While Redis works on one flush, the next one is made. */
+const flightsMax = 2;
 
 interface Waiting {
   readonly submissions: readonly Submission[];
@@ -17,14 +21,15 @@ export interface SubmitBufferOptions {
 }
 
 /**
- * Gathers what arrives while a flush is under way into the next one. One flush at a time: that keeps the order of
- * arrival, and is what makes many small calls as cheap as a few large ones.
+ * Gathers what arrives while flushes are under way into the next one, which makes many small calls as cheap as a few
+ * large ones. The order of arrival is kept.
  */
 export class SubmitBuffer {
   readonly #options: SubmitBufferOptions;
   #waiting: Waiting[] = [];
   #backlog = 0;
   #draining: Promise<void> | null = null;
+  readonly #flights = new Set<Promise<void>>();
 
   constructor(options: SubmitBufferOptions) {
     this.#options = options;
@@ -56,8 +61,16 @@ export class SubmitBuffer {
 
   async #drain(): Promise<void> {
     // Calls that came with the same read of a socket go together.
-    await new Promise(setImmediate);
-    while (this.#waiting.length > 0) await this.#flush(this.#takeCalls());
+    await nextTurn();
+    while (this.#waiting.length > 0 || this.#flights.size > 0) {
+      while (this.#waiting.length > 0 && this.#flights.size < flightsMax) {
+        const flight: Promise<void> = this.#flush(this.#takeCalls()).finally(() =>
+          this.#flights.delete(flight),
+        );
+        this.#flights.add(flight);
+      }
+      await Promise.race(this.#flights);
+    }
     this.#draining = null;
   }
 
