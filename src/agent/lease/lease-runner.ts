@@ -285,7 +285,7 @@ export class LeaseRunner {
     const { state, freezingSinceMs } = this.#record.ladder;
     const expecting =
       freezingSinceMs !== null || this.#mainEnded || state === "vacating" || state === "killing";
-    if (!expecting || this.#closed) return;
+    if (!expecting || this.#closed || state === "released") return;
     this.#lookTimer = setTimeout(() => this.look(), this.#lookMs);
     this.#lookMs = Math.min(this.#lookMs * 2, lookMsMax);
   }
