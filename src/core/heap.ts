@@ -13,6 +13,19 @@ export class Heap<T> {
     return this.#items[0];
   }
 
+  add(item: T): void {
+    const items = this.#items;
+    let at = items.length;
+    items.push(item);
+    for (;;) {
+      const parent = (at - 1) >> 1;
+      if (at === 0 || !this.#before(item, items[parent]!)) break;
+      items[at] = items[parent]!;
+      at = parent;
+    }
+    items[at] = item;
+  }
+
   /** Puts the first where it belongs after it changed for the worse. */
   settleFirst(): void {
     this.#sink(0);

@@ -1,4 +1,5 @@
 import type { DeviceUuid } from "./device.ts";
+import { Heap } from "./heap.ts";
 
 /** A lent device, or a free one, that an owner may take back. */
 export interface VictimDevice {
@@ -80,8 +81,8 @@ function cheapest(devices: readonly VictimDevice[], count: number): readonly Vic
   let best: readonly VictimDevice[] = [];
   let bestMs = Infinity;
   for (let mask = 0; mask < 2 ** devices.length; mask++) {
+    if (bitsOf(mask) !== count) continue;
     const chosen = devices.filter((_, index) => (mask & (1 << index)) !== 0);
-    if (chosen.length !== count) continue;
     const costMs = costOf(new Set(chosen.flatMap(({ leases }) => leases)));
     if (costMs >= bestMs) continue;
     best = chosen;
@@ -90,51 +91,84 @@ function cheapest(devices: readonly VictimDevice[], count: number): readonly Vic
   return best;
 }
 
+function bitsOf(mask: number): number {
+  let bits = 0;
+  for (let rest = mask; rest !== 0; rest &= rest - 1) bits++;
+  return bits;
+}
+
+/** One device's leases ended: which those are, and what it costs for each device that is freed by it. */
+interface Move {
+  readonly index: number;
+  readonly leases: readonly VictimLease[];
+  readonly costMs: number;
+}
+
 /**
  * Takes the device that frees the most for the least, again and again, every time counting what the leases ended so far have
  * freed already; then gives back, dearest first, each lease that is not needed after all.
  */
 function greedy(devices: readonly VictimDevice[], count: number): readonly VictimDevice[] {
+  const wanted = Math.min(count, devices.length);
   const ended = new Set<VictimLease>();
   const isFree = ({ leases }: VictimDevice) => leases.every((lease) => ended.has(lease));
-  const devicesOf = new Map<VictimLease, VictimDevice[]>();
-  for (const device of devices)
-    for (const lease of device.leases) {
-      const list = devicesOf.get(lease);
-      if (list === undefined) devicesOf.set(lease, [device]);
-      else list.push(device);
-    }
+  const places = placesByLease(devices);
+  const placesOf = (leases: readonly VictimLease[]) =>
+    new Set(leases.flatMap((lease) => places.get(lease) ?? []));
+  let missing = wanted - devices.filter(isFree).length;
 
-  const wanted = Math.min(count, devices.length);
-  for (let missing = wanted - devices.filter(isFree).length; missing > 0;) {
-    let best: readonly VictimLease[] = [];
-    let bestMs = Infinity;
-    let bestGain = 0;
-    for (const device of devices) {
-      if (isFree(device)) continue;
-      const move = device.leases.filter((lease) => !ended.has(lease));
-      const touched = new Set(move.flatMap((lease) => devicesOf.get(lease) ?? []));
-      let gain = 0;
-      for (const { leases } of touched)
-        if (leases.every((lease) => ended.has(lease) || move.includes(lease))) gain++;
-      const costMs = costOf(move) / Math.min(gain, missing);
-      if (costMs >= bestMs) continue;
-      best = move;
-      bestMs = costMs;
-      bestGain = gain;
+  const moveOf = (index: number): Move => {
+    const leases = devices[index]!.leases.filter((lease) => !ended.has(lease));
+    let gain = 0;
+    for (const place of placesOf(leases))
+      if (devices[place]!.leases.every((lease) => ended.has(lease) || leases.includes(lease))) gain++;
+    return { index, leases, costMs: costOf(leases) / Math.min(gain, Math.max(1, missing)) };
+  };
+  const isCheaper = (a: Move, b: Move) => (a.costMs === b.costMs ? a.index < b.index : a.costMs < b.costMs);
+  const lent = [...devices.keys()].filter((index) => !isFree(devices[index]!));
+  const moves = new Heap(isCheaper, lent.map(moveOf));
+  while (missing > 0) {
+    const { index, costMs } = moves.first!;
+    moves.removeFirst();
+    if (isFree(devices[index]!)) continue;
+    const move = moveOf(index);
+    if (move.costMs !== costMs) {
+      moves.add(move);
+      continue;
     }
-    for (const lease of best) ended.add(lease);
-    missing -= bestGain;
+    for (const lease of move.leases) ended.add(lease);
+    for (const place of placesOf(move.leases))
+      if (isFree(devices[place]!)) missing--;
+      else moves.add(moveOf(place));
   }
 
-  const dearestFirst = [...ended].toSorted(
-    (a, b) => evictionCostMs(b) - evictionCostMs(a) || (a.id < b.id ? -1 : 1),
-  );
-  for (const lease of dearestFirst) {
+  let spare = -missing;
+  for (const lease of [...ended].toSorted(dearestFirst)) {
+    const held = placesOf([lease])
+      .values()
+      .filter((place) => isFree(devices[place]!))
+      .toArray().length;
+    if (held > spare) continue;
     ended.delete(lease);
-    if (devices.filter(isFree).length < wanted) ended.add(lease);
+    spare -= held;
   }
   return onFewestHosts(devices.filter(isFree)).slice(0, wanted);
+}
+
+function placesByLease(devices: readonly VictimDevice[]): Map<VictimLease, number[]> {
+  const places = new Map<VictimLease, number[]>();
+  devices.forEach(({ leases }, place) => {
+    for (const lease of leases) {
+      const list = places.get(lease);
+      if (list === undefined) places.set(lease, [place]);
+      else list.push(place);
+    }
+  });
+  return places;
+}
+
+function dearestFirst(a: VictimLease, b: VictimLease): number {
+  return evictionCostMs(b) - evictionCostMs(a) || (a.id < b.id ? -1 : 1);
 }
 
 /** Those of the hosts with the most devices first. */
