@@ -32,6 +32,7 @@ import { Owners } from "./owner-desk.ts";
 import { OwnerSignals } from "./owner-signals.ts";
 import { OwnerWatch } from "./owner-watch.ts";
 import { Quarantines } from "./quarantine.ts";
+import { RecallTargets } from "./recall-targets.ts";
 import { Recalls } from "./recalls.ts";
 import { expireLeases, recover } from "./recovery.ts";
 import { Reign } from "./reign.ts";
@@ -116,7 +117,16 @@ export async function startController(options: ControllerOptions): Promise<Runni
     clock,
     metrics,
   });
-  const recalls = new Recalls({ fleet, signals, journal, clock, log, metrics, settings: settings.recall });
+  const recalls = new Recalls({
+    fleet,
+    signals,
+    guests,
+    journal,
+    clock,
+    log,
+    metrics,
+    settings: settings.recall,
+  });
   steps.onStep((_, before, step) => {
     recalls.stepped(before, step);
     owners.stepped(before, step);

@@ -14,6 +14,7 @@ import type { Settings } from "../config/settings.ts";
 import type { Device, Fleet, LiveLease } from "./fleet.ts";
 import type { Journal } from "./journal.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
+import type { RecallTargets } from "./recall-targets.ts";
 
 /** Recalls that stand at once; one more is refused rather than forgotten. */
 const recallsMax = 10_000;
@@ -48,6 +49,7 @@ interface StandingRecall {
 export class Recalls implements RecallDesk {
   readonly #fleet: Fleet;
   readonly #signals: OwnerSignals;
+  readonly #targets: RecallTargets;
   readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -58,6 +60,7 @@ export class Recalls implements RecallDesk {
   constructor(parts: {
     fleet: Fleet;
     signals: OwnerSignals;
+    targets: RecallTargets;
     journal: Journal;
     clock: Clock;
     log: Logger;
@@ -66,6 +69,7 @@ export class Recalls implements RecallDesk {
   }) {
     this.#fleet = parts.fleet;
     this.#signals = parts.signals;
+    this.#targets = parts.targets;
     this.#journal = parts.journal;
     this.#clock = parts.clock;
     this.#log = parts.log;
@@ -91,7 +95,7 @@ export class Recalls implements RecallDesk {
   #begin(order: RecallOrder): StandingRecall {
     if (this.#standing.size >= recallsMax)
       throw new GleanerError("TOO_MANY_RECALLS", { countMax: recallsMax });
-    const devices = this.#devicesOf(order.target);
+    const devices = this.#targets.devicesOf(order.target);
     const recall: StandingRecall = {
       id: randomUUID(),
       order,
@@ -172,7 +176,7 @@ export class Recalls implements RecallDesk {
   /** Pauses what a Busy hint covers; no deadline, so the pause budget decides what comes after. */
   pauseForHint(target: Target, hintTtlMs: number): number {
     let paused = 0;
-    for (const device of this.#devicesOf(target)) {
+    for (const device of this.#targets.devicesOf(target)) {
       const running = [...device.leases.values()].filter(
         ({ lease }) => lease.state === "starting" || lease.state === "running",
       );
@@ -250,7 +254,7 @@ export class Recalls implements RecallDesk {
 
   /** A Busy hint ended: the agents may resume its guests again. */
   withdrawHint(target: Target): void {
-    for (const device of this.#devicesOf(target)) this.#withdrawFrom(device, "");
+    for (const device of this.#targets.devicesOf(target)) this.#withdrawFrom(device, "");
   }
 
   #withdrawFrom(device: Device, recallId: string): void {
@@ -339,30 +343,5 @@ export class Recalls implements RecallDesk {
 
   #elapsedMs(recall: StandingRecall): number {
     return this.#clock.monotonicMs() - recall.receivedAtMs;
-  }
-
-  #devicesOf(target: Target): Device[] {
-    const all = [...this.#fleet.devices.values()];
-    switch (target.kind) {
-      case "fleet":
-        return all;
-      case "devices":
-        return target.uuids.map((uuid) => {
-          const device = this.#fleet.devices.get(uuid);
-          if (device === undefined) throw new GleanerError("DEVICE_NOT_FOUND", { uuid });
-          return device;
-        });
-      case "pool": {
-        const pool = all.filter((device) => device.info.pool === target.pool);
-        if (pool.length === 0) throw new GleanerError("POOL_NOT_FOUND", { pool: target.pool });
-        return target.devices === 0 ? pool : this.#victims(pool, target.devices);
-      }
-    }
-  }
-
-  #victims(pool: readonly Device[], count: number): Device[] {
-    void count;
-
-    return [...pool];
   }
 }

@@ -178,6 +178,34 @@ describe("the controller", () => {
     stubborn.disconnect();
   });
 
+  it("recalls from a pool what loses least: free devices first, then the freshest checkpoint", async () => {
+    await using test = await freshController();
+    const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1", "GPU-2", "GPU-3"] });
+    await peer.connect(test.controller.apiAddress);
+    peer.sample(0, ["GPU-1", "GPU-2"]);
+    const ids = [await submit(test), await submit(test)];
+    for (const id of ids) await untilState(test, id, GuestState.RUNNING);
+    peer.sample(0, ["GPU-3"]);
+    const ages = new Map(
+      [...peer.leases.values()].map(({ header, devices }) => [
+        header.leaseId,
+        devices[0] === "GPU-2" ? 10 : 60_000,
+      ]),
+    );
+    peer.renew(ages);
+    await peer.until(() => peer.commands.some(({ $case }) => $case === "termsRenewed"));
+    const target = { scope: { $case: "pool" as const, value: { pool: "serving", devices: 2 } } };
+    const recalled = new Set<string>();
+    for await (const { device } of test.clients.owners.recall({
+      ...recallOf([]),
+      target,
+      firstRung: Rung.VACATE,
+    }))
+      recalled.add(device);
+    expect([...recalled].toSorted()).toEqual(["GPU-2", "GPU-3"]);
+    peer.disconnect();
+  });
+
   it("pauses for a Busy hint, and resumes when the owner says Idle", async () => {
     await using test = await freshController();
     const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });

@@ -151,11 +151,12 @@ export class AgentPeer {
     }
   }
 
-  renew(): void {
-    const leases = [...this.leases.keys()].map((leaseId) => ({
+  /** Tells how old the leases' newest checkpoints are. */
+  renew(checkpointAgesMs: ReadonlyMap<string, number>): void {
+    const leases = [...checkpointAgesMs].map(([leaseId, checkpointAgeMs]) => ({
       leaseId,
-      checkpointAgeMs: undefined,
-      workedMs: 0,
+      checkpointAgeMs,
+      workedMs: 100_000,
     }));
     this.#send({ $case: "renewTerms", value: { sequence: 1, leases } });
   }

@@ -21,6 +21,7 @@ describe("createMetrics", () => {
       "gleaner_owner_wait_seconds",
       "gleaner_queue_waiting",
       "gleaner_recall_seconds",
+      "gleaner_rpcs_total",
       "gleaner_samples_total",
     ]);
     expect(names).toContain("process_cpu_seconds_total");
