@@ -120,7 +120,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
   const recalls = new Recalls({
     fleet,
     signals,
-    guests,
+    targets: new RecallTargets(fleet, guests, clock),
     journal,
     clock,
     log,
