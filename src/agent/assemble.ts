@@ -110,6 +110,7 @@ export function assemble(options: AgentOptions) {
     logReader,
   });
   return {
+    starter,
     clock,
     runtime,
     dirs,

@@ -49,6 +49,7 @@ export class NodeAgent {
   /** Tells every guest to leave, and waits until all have, or are quarantined, and the controller knows. */
   async vacateAll(): Promise<void> {
     const cause = { mover: "controller", sinceMs: null, recallId: "", detail: "the agent stops" } as const;
+    this.#parts.starter.close();
     const runners = this.#parts.table.all().filter((runner) => isLive(runner.state));
     for (const runner of runners)
       runner.dispatch({ type: "vacate", noticeMs: runner.record.noticeMs, cause });

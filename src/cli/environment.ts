@@ -18,6 +18,8 @@ export interface Environment {
   readonly redisUrl: string | null;
   /** NO_COLOR, or a TERM that knows none. */
   readonly noColor: boolean;
+  /** What guests see of it. */
+  readonly guestEnv: Readonly<Record<string, string | undefined>>;
   /** Where the state of this user's programs goes: XDG_STATE_HOME/gleaner; for root /var/lib/gleaner. */
   readonly stateDir: string;
 }
@@ -36,6 +38,7 @@ export function readEnvironment(variables: Variables): Environment {
     zone: read("GLEANER_ZONE"),
     redisUrl: read("REDIS_URL"),
     noColor: read("NO_COLOR") !== null || read("TERM") === "dumb",
+    guestEnv: { PATH: variables["PATH"], HOME: variables["HOME"], LANG: variables["LANG"] },
     stateDir: stateDir(read("XDG_STATE_HOME")),
   };
 }

@@ -102,9 +102,10 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
 
     for (const { host, telemetryWords } of options.agents) {
       const place = ["--host", host, "--controller", apiAddress, "--recall-listen", "127.0.0.1:0"];
+      const shared = ["--checkpoints", join(dataDir, "checkpoints")];
       const agent = new SupervisedChild({
         name: `agent ${host}`,
-        words: ["agent", ...common, ...place, ...telemetryWords],
+        words: ["agent", ...common, ...place, ...shared, ...telemetryWords],
         logPath: join(logDir, `agent-${host}.log`),
         say,
       });

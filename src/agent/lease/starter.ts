@@ -56,9 +56,15 @@ interface StarterParts {
 /** Starts guests: fenced, owner first, and on disk before anything runs. */
 export class Starter {
   readonly #parts: StarterParts;
+  #closed = false;
 
   constructor(parts: StarterParts) {
     this.#parts = parts;
+  }
+
+  /** Starts nothing from now on: the agent is about to vacate what it has. */
+  close(): void {
+    this.#closed = true;
   }
 
   async start(order: StartOrder): Promise<CommandAnswer> {
@@ -100,6 +106,7 @@ export class Starter {
 
   #refusal(order: StartOrder): CommandAnswer | null {
     const { table, fence, clock, ownerObstacle } = this.#parts;
+    if (this.#closed) return { outcome: "owner_first", detail: "the agent is stopping" };
     const known = table.get(order.leaseId);
     if (known !== undefined && compareTokens(known.record.token, order.token) === 0)
       return { outcome: "done", detail: "it was started before" };

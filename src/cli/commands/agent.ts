@@ -14,6 +14,7 @@ interface Options extends SettingsOptions, TelemetryOptions {
   readonly recallListen: string;
   readonly host: string;
   readonly agentId?: string;
+  readonly checkpoints?: string;
 }
 
 export function command(cli: Cli): Command {
@@ -41,6 +42,10 @@ hand-back. Owner first: when an owner comes back it pauses the guest at once and
       ),
     )
     .option("--agent-id <name>", "stays the same over restarts; default: the host's name")
+    .option(
+      "--checkpoints <dir>",
+      "guests' checkpoints; where hosts share it, guests find theirs on any of them",
+    )
     .addHelpText("after", help)
     .action(async (options: Options) => {
       const settings = settingsOf(cli, options);
@@ -57,6 +62,8 @@ hand-back. Owner first: when an owner comes back it pauses the guest at once and
           recallListen: options.recallListen === "none" ? null : options.recallListen,
           source,
           settings,
+          env: cli.environment.guestEnv,
+          ...(options.checkpoints !== undefined && { checkpointsDir: options.checkpoints }),
           logger,
           signal,
         });
