@@ -124,7 +124,10 @@ describe("the ladder on real processes", () => {
     rig.controller.start({ guestId: "g1", command: ticking, devices: [...gpu], number: 1 });
     await rig.controller.reached("g1:1", "running");
     rig.source.tell(5, [gpu[1]]);
-    expect(await rig.controller.reached("g1:1", "paused")).toMatchObject({ mover: "activity", devices: [...gpu] });
+    expect(await rig.controller.reached("g1:1", "paused")).toMatchObject({
+      mover: "activity",
+      devices: [...gpu],
+    });
     rig.source.tell(0, [gpu[0]]);
     const resume = rig.controller.command("resume", "g1:1", {});
     expect((await rig.controller.result(resume)).outcome).toBe("COMMAND_OUTCOME_OWNER_FIRST");
@@ -140,7 +143,9 @@ describe("the ladder on real processes", () => {
 
   it("keeps the newest output within the limit, and says how much it dropped", async () => {
     await using rig = await AgentRig.up();
-    const command = sh('i=0; while [ $i -lt 20000 ]; do echo line-$i; i=$((i+1)); done; echo the end; sleep 1000');
+    const command = sh(
+      "i=0; while [ $i -lt 20000 ]; do echo line-$i; i=$((i+1)); done; echo the end; sleep 1000",
+    );
     await running(rig, command);
     let printed = 0;
     for (let i = 0; i < 20_000; i++) printed += `line-${i}\n`.length;
@@ -162,7 +167,10 @@ describe("the ladder on real processes", () => {
     expect(Buffer.byteLength(text())).toBeLessThanOrEqual(64 * 1024);
     expect(chunks()[0]!.droppedBytes + Buffer.byteLength(text())).toBe(printed);
 
-    rig.controller.send({ $case: "readLog", value: { ...read, requestId: 3, guestId: "nobody", follow: false } });
+    rig.controller.send({
+      $case: "readLog",
+      value: { ...read, requestId: 3, guestId: "nobody", follow: false },
+    });
     await rig.controller.until(() => chunks().some(({ requestId, last }) => requestId === 3 && last));
     expect(chunks().at(-1)?.detail).toContain("none is kept");
   });

@@ -27,7 +27,15 @@ describe("the life of a guest on an agent", () => {
     await using rig = await AgentRig.up();
     const env = { LEARNING_RATE: "0.1", GLEANER_JOB_ID: "forged" };
     const command = sh('env > "$GLEANER_CHECKPOINT_DIR/env"; pwd >> "$GLEANER_CHECKPOINT_DIR/env"');
-    rig.controller.start({ guestId: "g1", attempt: 2, command, env, devices: [...gpu], number: 1, noticeMs: 1_500 });
+    rig.controller.start({
+      guestId: "g1",
+      attempt: 2,
+      command,
+      env,
+      devices: [...gpu],
+      number: 1,
+      noticeMs: 1_500,
+    });
     await rig.controller.reached("g1:2", "released");
     const seen = readFileSync(rig.checkpointFile("g1", "env"), "utf8").split("\n");
     expect(seen).toEqual(
@@ -48,7 +56,9 @@ describe("the life of a guest on an agent", () => {
 
   it("keeps the checkpoints of a guest across its attempts", async () => {
     await using rig = await AgentRig.up();
-    const command = sh('cd "$GLEANER_CHECKPOINT_DIR"; echo $GLEANER_ATTEMPT >> made; test $(wc -l < made) = 2');
+    const command = sh(
+      'cd "$GLEANER_CHECKPOINT_DIR"; echo $GLEANER_ATTEMPT >> made; test $(wc -l < made) = 2',
+    );
     rig.controller.start({ guestId: "g1", command, devices: [gpu[0]], number: 1 });
     expect((await rig.controller.reached("g1:1", "released")).end?.exitCode).toBe(1);
     rig.controller.start({ guestId: "g1", attempt: 2, command, devices: [gpu[0]], number: 2 });

@@ -26,7 +26,10 @@ export class AgentRig {
   agent: RunningAgent | null = null;
 
   /** A controller that answers, and an agent that it knows and whose devices are idle. */
-  static async up(options: Partial<AgentOptions> = {}, prepare: (controller: TestController) => void = () => {}): Promise<AgentRig> {
+  static async up(
+    options: Partial<AgentOptions> = {},
+    prepare: (controller: TestController) => void = () => {},
+  ): Promise<AgentRig> {
     const rig = new AgentRig();
     prepare(rig.controller);
     await rig.controller.listen();
@@ -76,7 +79,10 @@ export class AgentRig {
 }
 
 /** The file's text once it satisfies; the directory must exist. */
-export async function fileSays(file: string, satisfies: (text: string) => boolean = () => true): Promise<string> {
+export async function fileSays(
+  file: string,
+  satisfies: (text: string) => boolean = () => true,
+): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   const look = () => {
     const text = existsSync(file) ? readFileSync(file, "utf8") : "";

@@ -1,4 +1,4 @@
-import { createServer, type Server } from "nice-grpc";
+import { createServer, type Server, type ServiceImplementation } from "nice-grpc";
 import { leaseStepFromProto, type LeaseStep } from "../../../src/api/convert/lease.ts";
 import { specToProto } from "../../../src/api/convert/guest.ts";
 import type { GuestSpec } from "../../../src/core/guest.ts";
@@ -50,9 +50,11 @@ export class TestController {
 
   async listen(address = "127.0.0.1:0"): Promise<void> {
     const server = createServer();
-    server.add(AgentServiceDefinition, {
-      connect: (requests, { signal }) => this.#serve(requests, signal),
-    });
+    // The generated interface and nice-grpc's own are the same but for exactOptionalPropertyTypes.
+    const service = { connect: this.#serve.bind(this) } as unknown as ServiceImplementation<
+      typeof AgentServiceDefinition
+    >;
+    server.add(AgentServiceDefinition, service);
     this.#server = server;
     const port = await server.listen(address);
     this.address = `127.0.0.1:${port}`;
@@ -93,7 +95,15 @@ export class TestController {
     const grants = devices.map((device) => ({ device, share: 1, memoryMib: 0 }));
     this.send({
       $case: "start",
-      value: { header, guestId, attempt, spec: specToProto(spec), grants, checkpointIntervalMs: 60_000, noticeMs },
+      value: {
+        header,
+        guestId,
+        attempt,
+        spec: specToProto(spec),
+        grants,
+        checkpointIntervalMs: 60_000,
+        noticeMs,
+      },
     });
     return header.commandId;
   }
@@ -149,7 +159,10 @@ export class TestController {
     return { commandId: ++this.#commandId, epoch, leaseId, token: { generation: this.generation, number } };
   }
 
-  async *#serve(requests: AsyncIterable<ConnectRequest>, signal: AbortSignal): AsyncGenerator<ConnectResponse> {
+  async *#serve(
+    requests: AsyncIterable<ConnectRequest>,
+    { signal }: { signal: AbortSignal },
+  ): AsyncGenerator<ConnectResponse> {
     const out = new Channel<ConnectResponse>(10_000, signal);
     const reading = this.#read(requests, out);
     try {
@@ -180,7 +193,10 @@ export class TestController {
     if (body.$case === "hello") {
       this.#out = out;
       const { epoch, generation, termMs, renewIntervalMs, pools } = this;
-      answer({ $case: "welcome", value: { epoch, generation, termMs, renewIntervalMs, sampleIntervalMs: 1_000, pools } });
+      answer({
+        $case: "welcome",
+        value: { epoch, generation, termMs, renewIntervalMs, sampleIntervalMs: 1_000, pools },
+      });
     } else if (body.$case === "leaseReport" && this.acknowledges)
       answer({ $case: "leaseReportAck", value: { leaseId: body.value.leaseId, step: body.value.step } });
     else if (body.$case === "recallReport" && this.acknowledges) {
