@@ -19,7 +19,7 @@ export type QueueOutcome = (QueuedGuest & { readonly created: boolean }) | { rea
 export const flushGuestsMax = 256;
 /** Jobs are sent in slices, so that Redis works on one while the next is made. */
 const sliceJobs = 16;
-/** Between admission and jobs. Half of what `Leftovers` waits before it clears up. */
+/** Between admission and jobs. Half of what `settleLeftovers` waits before it clears up. */
 const flushMsMax = 30_000;
 
 export interface AdmissionOptions {
@@ -107,8 +107,10 @@ export class Admission {
   async #addJobs(flush: string, additions: readonly Addition[], nowMs: number): Promise<void> {
     const { redis, keys } = this.#options;
     const answers = new Answers();
-    this.#sending = this.#sending.then(() => this.#send(additions, nowMs, answers));
-    await this.#sending;
+    const sent = this.#sending.then(() => this.#send(additions, nowMs, answers));
+    // Its failure is this flush's alone.
+    this.#sending = sent.catch(() => {});
+    await sent;
     await answers.all();
     // Nobody needs to wait for it: an entry that stays is looked at again, and found complete.
     redis.hdel(keys.pending, flush).catch(() => {});
