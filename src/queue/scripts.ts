@@ -2,8 +2,8 @@ import type { Redis } from "ioredis";
 import type { QueueKeys } from "./keys.ts";
 
 /**
- * The index of the queue changes in these scripts only. BullMQ's own keys are left to BullMQ, but for two things that it
- * has no script for: to end a job that waits, and to renew the locks of many queues at once.
+ * The index of the queue changes in these scripts only. BullMQ's own keys are left to BullMQ, but for what it has no
+ * script for: to end a job that waits, to renew locks over many queues, to set a lane up and to remove an unused one.
  * KEYS: 1 prefix of the index, 2 prefix of BullMQ's keys.
  */
 const prelude = `
