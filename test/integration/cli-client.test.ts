@@ -91,10 +91,10 @@ describe("submit and what follows", () => {
     const waiting = startCli(["submit", "--tenant", "waited", "--watch", "--", "sleep", "5"], {
       env: { GLEANER_ADDRESS: test.controller.apiAddress },
     });
+    const ended = once(waiting, "close");
     const [id] = (await once(waiting.stdout, "data")) as [Buffer];
     await cli("cancel", id.toString().trim());
-    const [code] = (await once(waiting, "close")) as [number];
-    expect(code).toBe(1);
+    expect(await ended).toEqual([1, null]);
   });
 });
 
