@@ -1,6 +1,5 @@
 import type { CycleDecisions } from "./cycle.ts";
 import type { DeviceUuid } from "./device.ts";
-import { isBefore } from "./fair-share.ts";
 import { fitWindow, timeNeed, type Fit, type TimeNeed } from "./fit.ts";
 import type { Grant, WaitingGuest } from "./guest.ts";
 import { isOfKind } from "./matching-shape.ts";
@@ -14,11 +13,6 @@ export interface WaitExplanation {
   /** The obstacle that is nearest to a loan, or the one rule that is in the way of them all. */
   readonly reasonCode: ReasonCode;
   readonly reason: string;
-  /** From 1. */
-  readonly placeInTenant: number;
-  readonly waitingTotal: number;
-  readonly tenantUsedDeviceMs: number;
-  readonly tenantWeight: number;
   /** How many devices fall out for each reason, most frequent first. */
   readonly obstacles: readonly Obstacle[];
 }
@@ -76,15 +70,9 @@ export function explainWait(
   let reasonCode: ReasonCode = nearest ?? "no_such_device";
   if (waits === reasonNumber("lends_max")) reasonCode = "lends_max";
   else if (nearest === "other_pool" || nearest === "other_model") reasonCode = "no_such_device";
-  const use = snapshot.tenants.find(({ tenant }) => tenant === guest.spec.tenant);
-  const ofTenant = snapshot.guests.filter(({ spec }) => spec.tenant === guest.spec.tenant);
   return {
     reasonCode,
     reason: reasons[reasonCode],
-    placeInTenant: 1 + ofTenant.filter((other) => isBefore(other, guest)).length,
-    waitingTotal: decisions.waits.reduce((total, number) => total + (number === 0 ? 0 : 1), 0),
-    tenantUsedDeviceMs: use?.usedDeviceMs ?? 0,
-    tenantWeight: use?.weight ?? 1,
     obstacles: [...counts]
       .map(([code, devices]) => ({ reasonCode: code, reason: reasons[code], devices }))
       .toSorted(

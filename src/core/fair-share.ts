@@ -71,7 +71,7 @@ export class FairShare {
 }
 
 /** The order of guests within a tenant. */
-export function isBefore(a: WaitingGuest, b: WaitingGuest): boolean {
+function isBefore(a: WaitingGuest, b: WaitingGuest): boolean {
   if (a.spec.priority !== b.spec.priority) return a.spec.priority > b.spec.priority;
   if (a.sequence !== b.sequence) return a.sequence < b.sequence;
   return a.id < b.id;

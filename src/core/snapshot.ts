@@ -35,7 +35,7 @@ export interface DeviceView {
    */
   readonly curve: SurvivalCurve | null;
   /** The live ones that hold a part of it. */
-  readonly leases: readonly Lease[];
+  readonly leases: readonly Pick<Lease, "grants" | "trustGroup">[];
   /** null: usable. */
   readonly quarantineReason: string | null;
   /** The caller's own reason not to lend it, in its word: a hold, a Busy hint, the rest after a recall. */

@@ -40,35 +40,36 @@ export function tableOf(hazardPerMs: Float64Array): SurvivalTable {
 }
 
 /** The curve of a device that has been idle for `ageMs`: S(h | a) = exp(−(H(a + h) − H(a))). */
-export function curveOf(table: SurvivalTable, ageMs: number): SurvivalCurve {
+export function curveOf(table: SurvivalTable, ageMs: number): TableCurve {
   return new TableCurve(table, Math.max(0, ageMs));
 }
 
-class TableCurve implements SurvivalCurve {
-  readonly #table: SurvivalTable;
-  readonly #ageMs: number;
+/** Table and age are plain data: what another thread needs to make the same curve again. */
+export class TableCurve implements SurvivalCurve {
+  readonly table: SurvivalTable;
+  readonly ageMs: number;
   readonly #hazardSoFar: number;
 
   constructor(table: SurvivalTable, ageMs: number) {
-    this.#table = table;
-    this.#ageMs = ageMs;
+    this.table = table;
+    this.ageMs = ageMs;
     this.#hazardSoFar = cumulativeAt(table, ageMs);
   }
 
   get hash(): string {
-    return this.#table.hash;
+    return this.table.hash;
   }
 
   survivalAt(horizonMs: number): number {
     if (!(horizonMs > 0)) return 1;
-    return Math.exp(this.#hazardSoFar - cumulativeAt(this.#table, this.#ageMs + horizonMs));
+    return Math.exp(this.#hazardSoFar - cumulativeAt(this.table, this.ageMs + horizonMs));
   }
 
   /** The mean left at this age, less what of it lies beyond the horizon. */
   expectedIdleMs(horizonMs: number): number {
     if (!(horizonMs > 0)) return 0;
-    const all = meanLeftAt(this.#table, this.#ageMs);
-    const beyond = this.survivalAt(horizonMs) * meanLeftAt(this.#table, this.#ageMs + horizonMs);
+    const all = meanLeftAt(this.table, this.ageMs);
+    const beyond = this.survivalAt(horizonMs) * meanLeftAt(this.table, this.ageMs + horizonMs);
     return Math.min(horizonMs, Math.max(0, all - beyond));
   }
 }
