@@ -167,7 +167,6 @@ export async function startController(options: ControllerOptions): Promise<Runni
     signals,
     snapshots,
     decider,
-    cycleSettings,
     forecaster,
     steps,
     guests,
@@ -201,7 +200,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
   const api = await startApiServer({
     listen: settings.listen.apiAddress,
     desks: {
-      guests: new Guests({ fleet, queue, store, changes, logs, tenants, cycle, clock, log }),
+      guests: new Guests({ fleet, queue, store, changes, logs, tenants, cycle, decider, clock, log }),
       owners: new Owners({ fleet, recalls, signals, clock, log, wake }),
       reports: new Reports({ fleet, queue, books, drain, journal, steps, forecaster, reign, clock }),
       agents,

@@ -2,8 +2,7 @@ import { checkpointIntervalMs } from "../core/checkpoint-interval.ts";
 import { unlentReason, type CycleDecisions, type Lend } from "../core/cycle.ts";
 import type { WaitingGuest } from "../core/guest.ts";
 import type { Lease } from "../core/lease.ts";
-import { explainWait, type WaitExplanation } from "../core/cycle-explain.ts";
-import type { CycleSettings, Snapshot } from "../core/snapshot.ts";
+import type { Snapshot } from "../core/snapshot.ts";
 import type { Forecaster } from "../core/survival.ts";
 import { specToProto } from "../api/convert/guest.ts";
 import { grantToProto } from "../api/convert/lease.ts";
@@ -22,14 +21,12 @@ import type { LeaseSteps } from "./lease-steps.ts";
 import type { LiveGuests } from "./live-guests.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
 import type { Reign } from "./reign.ts";
+import { Slices } from "./slices.ts";
 import type { Snapshots } from "./snapshots.ts";
 import type { TenantUses } from "./tenant-uses.ts";
 
-/** What the last cycle knew and decided, for those who ask why. */
-interface LastCycle {
-  readonly snapshot: Snapshot;
-  readonly decisions: CycleDecisions;
-}
+/** The thread is kept no longer than about this at once. */
+const sliceMs = 4;
 
 interface CycleParts {
   readonly fleet: Fleet;
@@ -39,7 +36,6 @@ interface CycleParts {
   readonly signals: OwnerSignals;
   readonly snapshots: Snapshots;
   readonly decider: Decider;
-  readonly cycleSettings: CycleSettings;
   readonly forecaster: Forecaster;
   readonly steps: LeaseSteps;
   readonly guests: LiveGuests;
@@ -55,18 +51,11 @@ interface CycleParts {
 /** Lends idle devices to waiting guests, over and over. Recalls never wait for it. */
 export class Cycle {
   readonly #parts: CycleParts;
-  #last: LastCycle | null = null;
   #hasRoom = true;
   #wanted = Promise.withResolvers<void>();
 
   constructor(parts: CycleParts) {
     this.#parts = parts;
-  }
-
-  /** Why a guest waits, as the last cycle saw it; null: it was not among the heads then, or it was lent devices. */
-  explain(guestId: string): WaitExplanation | null {
-    if (this.#last === null) return null;
-    return explainWait(this.#last.snapshot, this.#last.decisions, guestId, this.#parts.cycleSettings);
   }
 
   /** Something changed that may allow a lend: the next cycle runs soon. */
@@ -108,12 +97,11 @@ export class Cycle {
     // 2 snapshot
     tenants.count();
     const begunMs = clock.monotonicMs();
-    const snapshot = snapshots.take(queue.heads());
+    const snapshot = await snapshots.take(queue.heads());
     // 3 decide
     const decisions = await decider.decide(snapshot);
     metrics.cycleSeconds.observe((clock.monotonicMs() - begunMs) / 1_000);
-    this.#last = { snapshot, decisions };
-    this.#writeUnlent(this.#last);
+    await this.#writeUnlent(snapshot, decisions);
     this.#resume();
     // 4 validate, 5 apply; 6 what was not lent simply stays at the heads, with its reason in `last`
     const heads = new Map(snapshot.guests.map((guest) => [guest.id, guest]));
@@ -149,12 +137,15 @@ export class Cycle {
       }),
       clock.wallMs(),
     );
+    const ended: string[] = [];
     const admitted: { lease: Lease; guest: WaitingGuest }[] = [];
     results.forEach((result, index) => {
       const lend = valid[index]!;
       if ("refused" in result) {
         metrics.lendRefused.inc({ reason: result.refused });
         log.warn({ guest: lend.guestId, why: result.refused }, `the books refused a lend: ${result.refused}`);
+        // Its end is in the record, but a crash kept it from leaving the queue.
+        if (result.refused === "guest_ended") ended.push(lend.guestId);
         return;
       }
       if (!queue.admit(lend.guestId)) {
@@ -173,6 +164,7 @@ export class Cycle {
       );
       admitted.push({ lease: result.lent, guest: heads.get(lend.guestId)! });
     });
+    await this.#finish(ended);
     if (admitted.length === 0) return;
     const queued = await Promise.all(admitted.map(({ guest }) => queue.get(guest.id)));
     const records = await store.guestRecords(admitted.map(({ guest }) => guest.id));
@@ -192,6 +184,12 @@ export class Cycle {
     const nothing = { exitCode: null, exitSignal: "", checkpointAgeMs: null, workedMs: 0, vacateMs: null };
     const step = lostStep(lease, clock.monotonicMs(), `not started: ${why}`);
     steps.take(step, undefined, { ...nothing, outcome: "checkpointed", usefulMs: 0, lostMs: 0 });
+  }
+
+  async #finish(ended: readonly string[]): Promise<void> {
+    const { queue, store } = this.#parts;
+    for (const [id, { state }] of await store.guestRecords(ended))
+      if (state === "succeeded" || state === "failed" || state === "cancelled") await queue.finish(id, state);
   }
 
   #memoryLendableMib(uuid: string): number | null {
@@ -263,17 +261,22 @@ export class Cycle {
   }
 
   /** Why each idle device is not lent goes into the books when it changes. */
-  #writeUnlent({ snapshot, decisions }: LastCycle): void {
+  async #writeUnlent({ devices }: Snapshot, decisions: CycleDecisions): Promise<void> {
     const { fleet, journal, clock } = this.#parts;
     const atMs = clock.wallMs();
-    this.#hasRoom = false;
-    snapshot.devices.forEach(({ info: { uuid } }, place) => {
+    const slices = new Slices(sliceMs);
+    let hasRoom = false;
+    for (let place = 0; place < devices.length; place += 1) {
+      if (place % 1_024 === 0) await slices.breathe();
       const reason = unlentReason(decisions, place);
-      if (reason === "no_guests" || reason === "no_fit" || reason === "fragment") this.#hasRoom = true;
+      if (reason === null) continue;
+      if (reason === "no_guests" || reason === "no_fit" || reason === "fragment") hasRoom = true;
+      const { uuid } = devices[place]!.info;
       const device = fleet.devices.get(uuid);
-      if (reason === null || device === undefined || device.writtenUnlentReason === reason) return;
+      if (device === undefined || device.writtenUnlentReason === reason) continue;
       device.writtenUnlentReason = reason;
       journal.write({ type: "unlent", atMs, device: uuid, reason });
-    });
+    }
+    this.#hasRoom = hasRoom;
   }
 }

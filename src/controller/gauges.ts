@@ -1,3 +1,4 @@
+import type { Category } from "../core/account-category.ts";
 import type { GuestState } from "../core/guest.ts";
 import { isLive } from "../core/lease.ts";
 import type { GuestQueue } from "../queue/guest-queue.ts";
@@ -7,6 +8,10 @@ import type { Metrics } from "../runtime/metrics.ts";
 import type { LedgerStream } from "../store/ledger-stream.ts";
 import type { Fleet } from "./fleet.ts";
 import { categoryOf } from "./fleet-view.ts";
+import { Slices } from "./slices.ts";
+
+/** The thread is kept no longer than about this at once. */
+const sliceMs = 4;
 
 /** Guests by state, from the queue, the live leases and the books. */
 export function countGuests(
@@ -34,9 +39,18 @@ export async function setGauges(parts: {
 }): Promise<void> {
   const { fleet, queue, books, stream, clock, metrics } = parts;
   const nowMs = clock.monotonicMs();
+  const counts = new Map<string, Map<Category, number>>();
+  const slices = new Slices(sliceMs);
+  let looked = 0;
+  for (const device of fleet.devices.values()) {
+    const category = categoryOf(device, nowMs);
+    const ofPool = counts.get(device.info.pool) ?? new Map<Category, number>();
+    counts.set(device.info.pool, ofPool.set(category, (ofPool.get(category) ?? 0) + 1));
+    if (++looked % 1_024 === 0) await slices.breathe();
+  }
   metrics.devices.reset();
-  for (const device of fleet.devices.values())
-    metrics.devices.inc({ pool: device.info.pool, category: categoryOf(device, nowMs) });
+  for (const [pool, ofPool] of counts)
+    for (const [category, count] of ofPool) metrics.devices.set({ pool, category }, count);
   metrics.guests.reset();
   for (const [state, count] of Object.entries(countGuests(fleet, queue, books)))
     metrics.guests.set({ state }, count);

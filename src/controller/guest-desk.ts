@@ -19,6 +19,7 @@ import type { LeaseStore } from "../store/lease-store.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { Cycle } from "./cycle.ts";
+import type { Decider } from "./decide.ts";
 import type { Fleet } from "./fleet.ts";
 import { viewGuest, type GuestChanges } from "./guest-book.ts";
 import type { LogReads } from "./log-reads.ts";
@@ -35,6 +36,7 @@ interface GuestsParts {
   readonly logs: LogReads;
   readonly tenants: TenantUses;
   readonly cycle: Cycle;
+  readonly decider: Decider;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -130,7 +132,7 @@ export class Guests implements GuestDesk {
   }
 
   async explain(id: string): Promise<Explanation> {
-    const { queue, tenants, cycle } = this.#parts;
+    const { queue, tenants, decider } = this.#parts;
     const guest = await this.get(id);
     const use = tenants.of(guest.spec.tenant);
     const waiting = guest.state === "waiting";
@@ -149,7 +151,7 @@ export class Guests implements GuestDesk {
         reason: guest.reason || `The guest is ${guest.state}.`,
         obstacles: [],
       };
-    const found = cycle.explain(id);
+    const found = await decider.explain(id);
     if (found === null) return { ...facts, ...this.#notYetConsidered(guest), obstacles: [] };
     const { reasonCode, reason, obstacles } = found;
     return { ...facts, reasonCode, reason, obstacles };

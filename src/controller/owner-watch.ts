@@ -3,6 +3,7 @@ import type { Lease } from "../core/lease.ts";
 import { isLive } from "../core/lease.ts";
 import type { Breaker } from "../core/breaker.ts";
 import type { MeetingsMeter } from "../core/meetings-meter.ts";
+import type { OwnerView } from "../core/idleness.ts";
 import type { Forecaster } from "../core/survival.ts";
 import type { LeaseStep } from "../api/convert/lease.ts";
 import { recallStages } from "../api/convert/recall.ts";
@@ -67,8 +68,7 @@ export class OwnerWatch {
   }
 
   /** Devices whose samples stopped become unknown without one; called by every cycle for each device. */
-  sweep(device: Device, nowMs: number): void {
-    const { state, reason, sinceMs } = device.tracker.at(nowMs);
+  sweep(device: Device, { state, reason, sinceMs }: OwnerView): void {
     if (state !== "unknown" || device.writtenOwnerState === "unknown") return;
     this.#parts.forecaster.observe(device.info.pool, device.info.uuid, "unknown", sinceMs);
     this.#changed(device, state, reason, sinceMs);

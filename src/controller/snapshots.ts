@@ -1,9 +1,10 @@
 import type { WaitingGuest } from "../core/guest.ts";
-import type { Lease } from "../core/lease.ts";
 import type { Breaker } from "../core/breaker.ts";
 import type { MeetingsMeter } from "../core/meetings-meter.ts";
 import { isLendWindowOpen } from "../core/policy-window.ts";
 import type { DeviceView, PoolView, Snapshot } from "../core/snapshot.ts";
+import { SnapshotCurves } from "../core/snapshot-curves.ts";
+import type { OwnerView } from "../core/idleness.ts";
 import type { Forecaster } from "../core/survival.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -11,9 +12,12 @@ import { weekMinuteIn } from "../runtime/local-time.ts";
 import type { Device, Fleet } from "./fleet.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
 import type { OwnerWatch } from "./owner-watch.ts";
+import { Slices } from "./slices.ts";
 import type { TenantUses } from "./tenant-uses.ts";
 
-const noLeases: readonly Lease[] = [];
+/** The thread is kept no longer than about this at once. */
+const sliceMs = 4;
+const noLeases: DeviceView["leases"] = [];
 
 interface SnapshotsParts {
   readonly fleet: Fleet;
@@ -30,24 +34,31 @@ interface SnapshotsParts {
 /** Makes the plain input of a cycle from the live view. A device of which nothing changed is handed in as the same object. */
 export class Snapshots {
   readonly #parts: SnapshotsParts;
+  readonly #curves: SnapshotCurves;
   readonly #views = new WeakMap<Device, DeviceView>();
 
   constructor(parts: SnapshotsParts) {
     this.#parts = parts;
+    this.#curves = new SnapshotCurves(parts.forecaster);
   }
 
-  take(guests: readonly WaitingGuest[]): Snapshot {
+  /** Long fleets are read in slices, so that no recall waits for a snapshot; what changes meanwhile is seen at apply. */
+  async take(guests: readonly WaitingGuest[]): Promise<Snapshot> {
     const { fleet, signals, owners, settings, clock, tenants } = this.#parts;
     const nowMs = clock.monotonicMs();
+    const slices = new Slices(sliceMs);
     signals.expire();
+    this.#curves.refresh();
     const pools = new Map<string, PoolView>();
     const devices: DeviceView[] = [];
     for (const device of fleet.devices.values()) {
       const { pool } = device.info;
       let view = pools.get(pool);
       if (view === undefined) pools.set(pool, (view = this.#pool(pool, nowMs)));
-      owners.sweep(device, nowMs);
-      devices.push(this.#device(device, view, nowMs));
+      const owner = device.tracker.at(nowMs);
+      owners.sweep(device, owner);
+      devices.push(this.#device(device, owner, view, nowMs));
+      if (devices.length % 256 === 0) await slices.breathe();
     }
     return {
       nowMs,
@@ -71,45 +82,42 @@ export class Snapshots {
     };
   }
 
-  #device(device: Device, { policy }: PoolView, nowMs: number): DeviceView {
-    const { forecaster, breaker, signals, fleet } = this.#parts;
+  #device(device: Device, owner: OwnerView, { policy }: PoolView, nowMs: number): DeviceView {
+    const { breaker, signals, fleet } = this.#parts;
     const { info } = device;
-    const owner = device.tracker.at(nowMs);
+    const before = this.#views.get(device);
     const resting = device.recalls.size > 0 || nowMs < device.restUntilMs;
     const factor = breaker.requiredIdleFactor(info.uuid, policy.owner, info.pool, nowMs);
+    const idleMs = Math.max(0, nowMs - owner.sinceMs);
     const next: DeviceView = {
       info,
       owner: owner.state,
       ownerReason: owner.reason,
       ownerSinceMs: owner.sinceMs,
-      curve: owner.state === "idle" ? forecaster.curve(info.pool, Math.max(0, nowMs - owner.sinceMs)) : null,
-      leases: device.leases.size === 0 ? noLeases : [...device.leases.values()].map(({ lease }) => lease),
+      curve: owner.state === "idle" ? this.#curves.of(info.pool, idleMs) : null,
+      leases: leasesOf(device, before),
       quarantineReason: device.quarantine,
       heldBy: signals.standsAgainst(info) ?? (resting ? "cool_down" : null),
       requiredIdleMs: policy.idleMsMin * factor,
       memoryUsedByOwnerMib: device.ownerMemoryMib,
       agentConnected: fleet.agentOf(device) !== undefined,
     };
-    const before = this.#views.get(device);
     if (before !== undefined && isSame(before, next)) return before;
     this.#views.set(device, next);
     return next;
   }
 }
 
+/** The same list as long as its leases are the same. */
+function leasesOf(device: Device, before: DeviceView | undefined): DeviceView["leases"] {
+  if (device.leases.size === 0) return noLeases;
+  const leases = [...device.leases.values()].map(({ lease }) => lease);
+  const isSameList =
+    before?.leases.length === leases.length && before.leases.every((lease, index) => lease === leases[index]);
+  return isSameList ? before.leases : leases;
+}
+
 function isSame(a: DeviceView, b: DeviceView): boolean {
-  return (
-    a.info === b.info &&
-    a.owner === b.owner &&
-    a.ownerSinceMs === b.ownerSinceMs &&
-    a.curve === b.curve &&
-    a.quarantineReason === b.quarantineReason &&
-    a.heldBy === b.heldBy &&
-    a.requiredIdleMs === b.requiredIdleMs &&
-    a.memoryUsedByOwnerMib === b.memoryUsedByOwnerMib &&
-    a.agentConnected === b.agentConnected &&
-    a.ownerReason === b.ownerReason &&
-    a.leases.length === b.leases.length &&
-    a.leases.every((lease, index) => lease === b.leases[index])
-  );
+  for (const field in a) if (a[field as keyof DeviceView] !== b[field as keyof DeviceView]) return false;
+  return true;
 }
