@@ -5,12 +5,13 @@ import * as wire from "../gen/gleaner/v1/guests.ts";
 import { parseDurationMs } from "./duration.ts";
 import { readText } from "./read-file.ts";
 
-const duration = z.string().transform((text, context) => {
+const durationHelp = "use a duration such as 30s, 5m or 2h";
+const duration = z.string(durationHelp).transform((text, context) => {
   const ms = parseDurationMs(text);
   if (ms !== null) return ms;
   context.addIssue({
     code: "custom",
-    message: `${JSON.stringify(text)} is not a duration such as 30s, 5m or 2h`,
+    message: durationHelp,
   });
   return z.NEVER;
 });
@@ -24,7 +25,10 @@ const entrySchema = z
     name: z.string().optional(),
     kind: z.enum(["batch", "inference"]).optional(),
     command: z
-      .array(z.union([z.string(), z.number()]).transform(String))
+      .array(
+        z.union([z.string(), z.number()]).transform(String),
+        "use a list, for instance [python, train.py]",
+      )
       .min(1)
       .optional(),
     workingDir: z.string().optional(),
@@ -77,7 +81,7 @@ export function readGuestFile(path: string): wire.SubmitRequest[] {
       throw new GleanerError("GUEST_FILE_INVALID", {
         path: source,
         field: `line ${lineCounter.linePos(error.pos[0]).line}`,
-        problem: error.message.split("\n")[0] ?? "",
+        problem: error.message.split(" at line")[0] ?? "",
       });
     const value: unknown = document.toJS({ maxAliasCount: 100 });
     if (value !== null) entries.push(...(Array.isArray(value) ? (value as unknown[]) : [value]));
@@ -98,12 +102,11 @@ export function submissionsOf(input: unknown, source: string, where = ""): wire.
   const result = entrySchema.safeParse(input);
   if (!result.success) {
     const [issue] = result.error.issues;
-    const field =
-      issue?.path.join(".") || (issue?.code === "unrecognized_keys" ? "(unknown field)" : "(entry)");
+    const unknown = issue?.code === "unrecognized_keys" ? issue.keys[0] : undefined;
     throw new GleanerError("GUEST_FILE_INVALID", {
       path: source,
-      field: where + field,
-      problem: issue?.message ?? "invalid",
+      field: where + (unknown ?? (issue?.path.join(".") || "(entry)")),
+      problem: unknown === undefined ? (issue?.message ?? "invalid") : "is no field of a guest",
     });
   }
   const { count = 1, key = "", name = "", ...entry } = result.data;

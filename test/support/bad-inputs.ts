@@ -1,4 +1,5 @@
 import type { Clients } from "../../src/api/client.ts";
+import { cliBadInputs } from "./bad-cli-inputs.ts";
 import { rpcBadInputs } from "./bad-rpc-inputs.ts";
 
 /** What a bad input may be sent to. */
@@ -18,4 +19,4 @@ export interface BadInput {
   readonly send: (world: BadInputWorld) => Promise<string>;
 }
 
-export const badInputs: readonly BadInput[] = [...rpcBadInputs];
+export const badInputs: readonly BadInput[] = [...rpcBadInputs, ...cliBadInputs];

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { assertSafeListen } from "../../api/safe-listen.ts";
 import { startController } from "../../controller/controller.ts";
 import { GleanerError } from "../../errors/gleaner-error.ts";
 import type { Cli } from "../cli.ts";
@@ -32,6 +33,9 @@ of its own zone: REDIS_URL, or redisUrl in the settings file. Logs go to stderr,
           problem: "missing: set REDIS_URL, or run `gleaner up`, which starts a Redis of its own",
           command: "controller",
         });
+      // Before anything is changed, in Redis too.
+      await assertSafeListen(settings.listen.apiAddress);
+      await assertSafeListen(settings.listen.httpAddress);
       const logger = loggerOf(cli, options, "controller");
       await serveUntilStopped(async () => {
         const { dataDir, redisUrl } = settings;

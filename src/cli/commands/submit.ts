@@ -87,7 +87,7 @@ function requestsOf(words: readonly string[], options: Options): SubmitRequest[]
     return readGuestFile(options.file);
   }
   if (words.length === 0) throw usage('no command line: write it after "--", or give --file');
-  if (options["tenant"] === undefined) throw usage("--tenant is missing: whose guest is it?");
+  if (options["tenant"] === undefined) throw usage("--tenant is missing: say whose guest it is");
   const {
     address: _,
     file: __,
