@@ -111,6 +111,7 @@ export function assemble(options: AgentOptions) {
   });
   return {
     starter,
+    fence,
     clock,
     runtime,
     dirs,

@@ -63,11 +63,13 @@ export class NodeAgent {
     this.#leaving.abort();
     clearInterval(this.#tick);
     this.#exits?.close();
-    const { table, desk, book, clock } = this.#parts;
+    const { table, desk, book, clock, fence, runtime } = this.#parts;
     desk.close();
     await Promise.all(table.all().map((runner) => runner.close()));
     await this.#running;
+    await fence.settle();
     book.close();
+    runtime.release();
     clock.close();
   }
 

@@ -62,6 +62,11 @@ export class Fence {
     return this.#tokens;
   }
 
+  /** Waits for writes that are on their way, however they end. */
+  async settle(): Promise<void> {
+    await Promise.allSettled([this.#writing, this.#next]);
+  }
+
   /** Resolves when all that is known at the call is on disk. */
   save(): Promise<void> {
     if (this.#next !== null) return this.#next;

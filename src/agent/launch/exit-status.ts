@@ -11,10 +11,10 @@ export interface ExitStatus {
 
 const killed: ExitStatus = { code: null, signal: "SIGKILL" };
 
-/** What the launcher wrote; null while it has not. */
+/** What the launcher wrote; null while its line is not whole. */
 export function readExitStatus(file: string): ExitStatus | null {
   const text = readIfThere(file);
-  return text === null ? null : fromShell(Number.parseInt(text, 10));
+  return text?.endsWith("\n") === true ? fromShell(Number.parseInt(text, 10)) : null;
 }
 
 /** Of an attempt with no process left: without a file the launcher itself was killed, and all with it. */

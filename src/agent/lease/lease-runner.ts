@@ -94,6 +94,7 @@ export class LeaseRunner {
       if (ladder.state === "released")
         this.#finish({ state: ladder.state, cause: ladder.cause }, ladder.stateSinceMs);
       else this.dispatch({ type: "emptied" }, await this.#exitedAtMs());
+      await this.#finishing;
       return;
     }
     if (ladder.state === "starting") this.dispatch({ type: "launched" });

@@ -13,6 +13,9 @@ export function cgroupV1Runtime(root: string): Runtime {
       return existsSync(path) ? new CgroupV1(path) : null;
     },
     existing: () => subgroups(root),
+    release: () => {
+      if (subgroups(root).length === 0) removeCgroup(root);
+    },
   };
 }
 

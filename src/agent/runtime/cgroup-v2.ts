@@ -22,6 +22,9 @@ export function cgroupV2Runtime(root: string): Runtime {
       return existsSync(path) ? new CgroupV2(path, changed) : null;
     },
     existing: () => subgroups(root),
+    release: () => {
+      if (subgroups(root).length === 0) removeCgroup(root);
+    },
   };
 }
 

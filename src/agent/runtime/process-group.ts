@@ -34,6 +34,8 @@ export interface Runtime {
   reopen(handle: string, changed: () => void): ProcessGroup | null;
   /** Handles of all groups of this agent that still exist. */
   existing(): string[];
+  /** Leaves nothing of its own on the host where no group is left. */
+  release(): void;
 }
 
 /** Throws RUNTIME_UNAVAILABLE for a group that another runtime made: its processes would be out of our hands. */

@@ -21,6 +21,7 @@ export function processTreeRuntime(prefix: string): Runtime {
       const handles = allProcesses().map(({ pid }) => startedWith(pid, groupVariable) ?? "");
       return [...new Set(handles.filter((handle) => handle.startsWith(prefix)))];
     },
+    release: () => {},
   };
 }
 
@@ -44,11 +45,14 @@ class ProcessTree implements ProcessGroup {
     for (const { pid } of this.#entries()) signalIfAlive(pid, "SIGSTOP");
   }
 
-  /** Two looks must find the same processes, all stopped: one of them may have forked just before it stopped. */
+  /**
+   * Two looks must find the same processes: one of them may have forked just before it stopped. One in the kernel (D) runs
+   * nothing of its own any more, since the signal waits for it; a parent in vfork stays there until its child goes on.
+   */
   isFrozen(): boolean {
     const entries = this.#entries();
-    const running = entries.filter((entry) => entry.state !== "T" && entry.state !== "t");
-    for (const { pid } of running) signalIfAlive(pid, "SIGSTOP");
+    for (const { pid, state } of entries) if (!isStopped(state)) signalIfAlive(pid, "SIGSTOP");
+    const running = entries.filter(({ state }) => !isStopped(state) && state !== "D");
     const stopped = running.length > 0 ? "" : entries.map((entry) => entry.pid).join(" ");
     const same = stopped !== "" && stopped === this.#seenStopped;
     this.#seenStopped = stopped;
@@ -93,4 +97,8 @@ class ProcessTree implements ProcessGroup {
         (entry.session === this.#session || startedWith(entry.pid, groupVariable) === this.handle),
     );
   }
+}
+
+function isStopped(state: string): boolean {
+  return state === "T" || state === "t";
 }

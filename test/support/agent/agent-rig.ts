@@ -1,7 +1,8 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, watch } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { runAgent, type AgentOptions, type RunningAgent } from "../../../src/agent/agent.ts";
+import { processEntry } from "../../../src/agent/runtime/proc.ts";
 import { parseSettings } from "../../../src/config/settings.ts";
 import { createLogger } from "../../../src/runtime/log.ts";
 import { TestController } from "./test-controller.ts";
@@ -69,6 +70,37 @@ export class AgentRig {
 
   checkpointFile(guestId: string, name: string): string {
     return join(this.dir, "agent", "checkpoints", guestId, name);
+  }
+
+  async stopAgent(how: { vacate?: boolean } = {}): Promise<void> {
+    await this.agent?.stop(how);
+    this.agent = null;
+  }
+
+  /** Stopped and started on the same directory; its guests go on meanwhile. */
+  async restartAgent(options: Partial<AgentOptions> = {}): Promise<void> {
+    await this.stopAgent();
+    this.controller.received.length = 0;
+    await this.startAgent(options);
+    await this.known();
+  }
+
+  isAlive(pid: number): boolean {
+    return (processEntry(pid)?.state ?? "Z") !== "Z";
+  }
+
+  /** The launcher of the guest's first attempt has ended, and so has all that it waited for. */
+  async processesEnded(guestId: string): Promise<void> {
+    await fileSays(join(this.dir, "agent", "exits", `${guestId}.1`), (text) => text.endsWith("\n"));
+  }
+
+  touch(file: string): void {
+    writeFileSync(file, "");
+  }
+
+  /** As if the agent's directory had been lost. */
+  forgetLease(guestId: string): void {
+    rmSync(join(this.dir, "agent", "guests", guestId), { recursive: true });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -41,6 +41,8 @@ export class TestController {
   pools: PoolSettings[] = [];
   renews = true;
   acknowledges = true;
+  /** Leases that are not in its books. */
+  forgets: readonly string[] = [];
   address = "";
   readonly received: Message[] = [];
   #server: Server | null = null;
@@ -65,6 +67,13 @@ export class TestController {
     this.#server?.forceShutdown();
     this.#server = null;
     this.#out = null;
+  }
+
+  /** Drops the stream and waits for the next Hello; forgets what came before. */
+  async reconnected(): Promise<void> {
+    this.received.length = 0;
+    this.#out?.close();
+    await this.until(() => this.all("hello").length > 0);
   }
 
   send(body: Answer): void {
@@ -164,13 +173,8 @@ export class TestController {
     { signal }: { signal: AbortSignal },
   ): AsyncGenerator<ConnectResponse> {
     const out = new Channel<ConnectResponse>(10_000, signal);
-    const reading = this.#read(requests, out);
-    try {
-      yield* out;
-      await reading;
-    } catch {
-      // The agent was killed, or the test has vanished.
-    }
+    void this.#read(requests, out);
+    yield* out;
   }
 
   async #read(requests: AsyncIterable<ConnectRequest>, out: Channel<ConnectResponse>): Promise<void> {
@@ -183,6 +187,8 @@ export class TestController {
         this.#waiting = this.#waiting.filter((waiting) => !ready.includes(waiting));
         for (const { resolve } of ready) resolve();
       }
+    } catch {
+      // The agent was killed, or the test has vanished.
     } finally {
       out.close();
     }
@@ -204,7 +210,13 @@ export class TestController {
       answer({ $case: "recallReportAck", value: { recallId, device, stage } });
     } else if (body.$case === "renewTerms" && this.renews) {
       const { sequence, leases } = body.value;
-      answer({ $case: "termsRenewed", value: { sequence, leaseIds: leases.map(({ leaseId }) => leaseId) } });
+      answer({
+        $case: "termsRenewed",
+        value: {
+          sequence,
+          leaseIds: leases.map(({ leaseId }) => leaseId).filter((id) => !this.forgets.includes(id)),
+        },
+      });
     }
   }
 }
