@@ -1,5 +1,5 @@
 import type { WaitingGuest } from "./guest.ts";
-import type { PoolPolicy } from "./policy.ts";
+import type { Rung } from "./policy.ts";
 import type { ReasonCode } from "./reasons.ts";
 import type { CycleSettings } from "./snapshot.ts";
 import type { SurvivalCurve } from "./survival.ts";
@@ -21,8 +21,6 @@ export interface Fit {
     ReasonCode,
     "window_too_short" | "window_not_worth_it" | "owner_may_return"
   > | null;
-  /** Expected useful device time less the start and the expected cost of a return. */
-  readonly valueMs: number;
   readonly usefulMs: number;
   readonly chanceFits: number;
 }
@@ -48,6 +46,14 @@ function roundUpHint(remainingMs: number): number {
 }
 
 /**
+ * How much a return may cost before it pays to wait a tick Δ for a look at the owner: E[min(W, Δ)] / (1 − S(Δ)), what the
+ * tick earns for each return in it.
+ */
+export function costToWaitMs(curve: SurvivalCurve, tickMs: number): number {
+  return curve.expectedIdleMs(tickMs) / (1 - curve.survivalAt(tickMs));
+}
+
+/**
  * Guest-to-window fit and optimal stopping. W is the time until the owner returns, S its survival, s the start, c the
  * notice, H the horizon, Δ the tick:
  *
@@ -59,27 +65,37 @@ function roundUpHint(remainingMs: number): number {
  * Where a return evicts, it costs r = c + penalty and loses the start besides: l = s + c + penalty, the closed form
  * h < Δ/(s + c + λ) of optimal stopping with a hazard h that falls with idle age. Where the pool's first rung is a pause,
  * a return costs the guest little (r = l = the pause's penalty): it keeps its memory and its start.
+ *
+ * Gives the value, > 0; or minus the place in `obstacles` of what is in the way.
  */
+export function windowValueMs(
+  curve: SurvivalCurve,
+  curveCostToWaitMs: number,
+  need: TimeNeed,
+  firstRung: Rung,
+  settings: CycleSettings,
+): number {
+  if (curve.survivalAt(need.leastMs) < settings.fitChanceMin) return -1;
+  const isPaused = firstRung === "pause";
+  const returnMs = isPaused ? settings.pausePenaltyMs : need.noticeMs + settings.evictionPenaltyMs;
+  const valueMs =
+    curve.expectedIdleMs(need.horizonMs) - need.startMs - returnMs * (1 - curve.survivalAt(need.horizonMs));
+  if (!(valueMs > 0)) return -2;
+  return (isPaused ? returnMs : returnMs + need.startMs) < curveCostToWaitMs ? valueMs : -3;
+}
+
+const obstacles = [null, "window_too_short", "window_not_worth_it", "owner_may_return"] as const;
+
 export function fitWindow(
   curve: SurvivalCurve,
   need: TimeNeed,
-  firstRung: PoolPolicy["firstRung"],
+  firstRung: Rung,
   settings: CycleSettings,
 ): Fit {
-  const chanceFits = curve.survivalAt(need.leastMs);
-  if (chanceFits < settings.fitChanceMin) return unfit("window_too_short", chanceFits);
-  const isPaused = firstRung === "pause";
-  const returnMs = isPaused ? settings.pausePenaltyMs : need.noticeMs + settings.evictionPenaltyMs;
-  const usefulMs = curve.expectedIdleMs(need.horizonMs) - need.startMs;
-  const valueMs = usefulMs - returnMs * (1 - curve.survivalAt(need.horizonMs));
-  if (!(valueMs > 0)) return unfit("window_not_worth_it", chanceFits);
-  const lossMs = isPaused ? returnMs : returnMs + need.startMs;
-  const returnsInTick = 1 - curve.survivalAt(settings.tickMs);
-  if (!(curve.expectedIdleMs(settings.tickMs) > lossMs * returnsInTick))
-    return unfit("owner_may_return", chanceFits);
-  return { obstacle: null, valueMs, usefulMs, chanceFits };
-}
-
-function unfit(obstacle: Exclude<Fit["obstacle"], null>, chanceFits: number): Fit {
-  return { obstacle, valueMs: Number.NEGATIVE_INFINITY, usefulMs: 0, chanceFits };
+  const valueMs = windowValueMs(curve, costToWaitMs(curve, settings.tickMs), need, firstRung, settings);
+  return {
+    obstacle: obstacles[Math.max(0, -valueMs)] ?? null,
+    usefulMs: curve.expectedIdleMs(need.horizonMs) - need.startMs,
+    chanceFits: curve.survivalAt(need.leastMs),
+  };
 }

@@ -1,4 +1,4 @@
-import { fitWindow, timeNeed, type Fit, type TimeNeed } from "./fit.ts";
+import { costToWaitMs, fitWindow, timeNeed, windowValueMs, type Fit, type TimeNeed } from "./fit.ts";
 import type { Shape, WaitingGuest } from "./guest.ts";
 import type { GangView } from "./matching-gangs.ts";
 import type { Placement, Window } from "./placement.ts";
@@ -23,19 +23,21 @@ export interface Ask {
 /** What every window is worth to one need. */
 export class NeedFits {
   readonly need: TimeNeed;
-  /** By the window's index, in whole ms; −∞ where the window does not fit. */
+  /** By the window's index, in whole ms; −∞ where the window may not be lent for it. */
   readonly valuesMs: Float64Array;
   readonly #placement: Placement;
   readonly #settings: CycleSettings;
   #ranking: readonly Window[] | null = null;
 
-  constructor(need: TimeNeed, placement: Placement, settings: CycleSettings) {
+  constructor(need: TimeNeed, placement: Placement, costsToWaitMs: Float64Array, settings: CycleSettings) {
     this.need = need;
     this.#placement = placement;
     this.#settings = settings;
     this.valuesMs = new Float64Array(placement.windows.length);
-    for (const window of placement.windows)
-      this.valuesMs[window.index] = Math.ceil(this.fitOf(window).valueMs);
+    for (const { index, curve, pool } of placement.windows) {
+      const valueMs = windowValueMs(curve, costsToWaitMs[index]!, need, pool.firstRung, settings);
+      this.valuesMs[index] = valueMs > 0 ? Math.ceil(valueMs) : -Infinity;
+    }
   }
 
   fitOf(window: Window): Fit {
@@ -65,12 +67,17 @@ export class NeedFits {
 export class Asks {
   readonly #placement: Placement;
   readonly #settings: CycleSettings;
+  /** By the window's index. */
+  readonly #costsToWaitMs: Float64Array;
   readonly #asks = new Map<number, Ask[]>();
   readonly #needs = new Map<number, NeedFits[]>();
 
   constructor(placement: Placement, settings: CycleSettings) {
     this.#placement = placement;
     this.#settings = settings;
+    this.#costsToWaitMs = new Float64Array(placement.windows.length);
+    for (const { index, curve } of placement.windows)
+      this.#costsToWaitMs[index] = costToWaitMs(curve, settings.tickMs);
   }
 
   of(guest: WaitingGuest): Ask {
@@ -95,7 +102,7 @@ export class Asks {
   #fitsOf(need: TimeNeed): NeedFits {
     const alike = bucket(this.#needs, mix(mix(need.leastMs, need.horizonMs), need.noticeMs));
     for (const fits of alike) if (sameNeed(fits.need, need)) return fits;
-    const fits = new NeedFits(need, this.#placement, this.#settings);
+    const fits = new NeedFits(need, this.#placement, this.#costsToWaitMs, this.#settings);
     alike.push(fits);
     return fits;
   }
