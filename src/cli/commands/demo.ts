@@ -8,6 +8,7 @@ import type { Cli } from "../cli.ts";
 import { withClients } from "../connect.ts";
 import { checkDemo, type Check } from "../demo/checks.ts";
 import { makeDemoDir } from "../demo/directory.ts";
+import { isAbort } from "../demo/is-abort.ts";
 import { runDemo } from "../demo/run.ts";
 import { fastFleetSettings, fastFleetSpeed } from "../demo/settings.ts";
 import { DemoView } from "../demo/view.ts";
@@ -73,8 +74,11 @@ async function run(cli: Cli, options: Options): Promise<void> {
   try {
     for (const line of welcome(stack, options)) cli.print(line);
     outcome = await withClients(stack.apiAddress, (clients) =>
-      runDemo(clients, view, seconds, shutdown.signal),
+      runDemo(clients, view, { agents: hostCount, seconds }, shutdown.signal),
     );
+  } catch (thrown) {
+    if (!isAbort(thrown, shutdown.signal)) throw thrown;
+    outcome = null;
   } finally {
     await stack.stop();
   }

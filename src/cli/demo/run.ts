@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { guestFromProto } from "../../api/convert/guest.ts";
-import { policyFromProto, policyToProto } from "../../api/convert/policy.ts";
+import { policyToProto } from "../../api/convert/policy.ts";
 import { recallOrderToProto } from "../../api/convert/recall.ts";
 import { fleetFromProto, reportFromProto } from "../../api/convert/report.ts";
 import { targetToProto } from "../../api/convert/target.ts";
@@ -22,12 +22,11 @@ const fleet = targetToProto({ kind: "fleet" });
 export async function runDemo(
   clients: Clients,
   view: DemoView,
-  seconds: number,
+  { agents, seconds }: { readonly agents: number; readonly seconds: number },
   signal: AbortSignal,
 ): Promise<{ report: Report; guests: GuestView[] } | null> {
-  const pools = await poolsOf(clients, signal);
-  // One pool's owners get their compute back by a pause first; the other's guests have to leave at once.
-  if (pools.length > 1) await vacateFirst(clients, pools.at(-1)!);
+  const pools = await poolsOf(clients, agents, signal);
+  await setPolicies(clients, pools);
   const { results } = await clients.guests.submitBatch({ requests: demoGuests() });
   const refused = results.find(({ outcome }) => outcome?.$case === "refused")?.outcome;
   if (refused?.$case === "refused") throw new GleanerError("INTERNAL", { problem: refused.value.message });
@@ -36,7 +35,12 @@ export async function runDemo(
   const over = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1_000)]);
   await Promise.all([
     view.follow(clients, over),
-    ownerCallsRecall(clients, pools, (line) => view.say(line), over),
+    ownerCallsRecall(
+      clients,
+      () => view.devices,
+      (line) => view.say(line),
+      over,
+    ),
   ]);
   if (signal.aborted) return null;
 
@@ -50,21 +54,24 @@ export async function runDemo(
   return { report: reportFromProto(await clients.reports.getReport({})), guests: await allGuests(clients) };
 }
 
-/** Pools of the fleet, once both agents have told of all their devices. */
-async function poolsOf({ reports }: Clients, signal: AbortSignal): Promise<string[]> {
+/** Pools of the fleet, once all agents have told of all their devices. */
+async function poolsOf({ reports }: Clients, agentsMin: number, signal: AbortSignal): Promise<string[]> {
   for await (const message of reports.watchFleet({ intervalMs: 200 }, { signal })) {
-    const { devices } = fleetFromProto(message);
-    if (devices.length > 0) return [...new Set(devices.map(({ pool }) => pool))].toSorted();
+    const { devices, agents } = fleetFromProto(message);
+    if (agents >= agentsMin && devices.length > 0)
+      return [...new Set(devices.map(({ pool }) => pool))].toSorted();
   }
   return [];
 }
 
-async function vacateFirst({ owners }: Clients, pool: string): Promise<void> {
-  const known = (await owners.listPolicies({})).policies
-    .map(policyFromProto)
-    .find((policy) => policy.pool === pool);
-  const policy = known ?? policySchema.parse({ ...fastFleetSettings.policies[0], pool });
-  await owners.setPolicy({ policy: policyToProto({ ...policy, pool, firstRung: "vacate" }) });
+/** One pool's owners get their compute back by a pause first; of the last pool, guests have to leave at once. */
+async function setPolicies({ owners }: Clients, pools: readonly string[]): Promise<void> {
+  const [base] = fastFleetSettings.policies;
+  for (const [index, pool] of pools.entries()) {
+    const firstRung = index > 0 && index === pools.length - 1 ? "vacate" : "pause";
+    const policy = policySchema.parse({ ...base, pool, owner: `${pool}-team`, firstRung });
+    await owners.setPolicy({ policy: policyToProto(policy) });
+  }
 }
 
 async function recallAll({ owners }: Clients): Promise<void> {

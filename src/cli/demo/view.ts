@@ -20,6 +20,7 @@ export class DemoView {
   #news: string[] = [];
   #lineAtMs = -Infinity;
   #live = false;
+  #latest: FleetView | null = null;
 
   constructor(cli: Cli, seconds: number) {
     this.#cli = cli;
@@ -32,13 +33,19 @@ export class DemoView {
     else this.#cli.note(line);
   }
 
+  /** As they were seen last. */
+  get devices(): FleetView["devices"] {
+    return this.#latest?.devices ?? [];
+  }
+
   /** Until the signal aborts. */
   async follow({ reports }: Clients, signal: AbortSignal): Promise<void> {
     this.#live = true;
     try {
       for await (const message of reports.watchFleet({ intervalMs: 1_000 }, { signal })) {
         const report = reportFromProto(await reports.getReport({}, { signal }));
-        this.#show(fleetFromProto(message), report.returnsByRung);
+        this.#latest = fleetFromProto(message);
+        this.#show(this.#latest, report.returnsByRung);
       }
     } catch (thrown) {
       if (!isAbort(thrown, signal)) throw thrown;
