@@ -47,9 +47,9 @@ export class Journal {
   }
 
   async close(): Promise<void> {
-    const drained = this.flush();
-    const givenUp = this.#clock.sleep(5_000);
-    await Promise.race([drained, givenUp]);
+    const drained = new AbortController();
+    await Promise.race([this.flush(), this.#clock.sleep(5_000, drained.signal)]);
+    drained.abort();
     this.#closed = true;
   }
 

@@ -115,7 +115,9 @@ export class LeaseSteps {
   }
 
   async close(): Promise<void> {
-    await Promise.race([this.flush(), this.#clock.sleep(5_000)]);
+    const drained = new AbortController();
+    await Promise.race([this.flush(), this.#clock.sleep(5_000, drained.signal)]);
+    drained.abort();
     this.#closed = true;
   }
 
