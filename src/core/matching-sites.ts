@@ -15,67 +15,84 @@ export interface Sites {
   readonly opportunities: Int32Array;
 }
 
-interface Site {
-  readonly pool: PoolTally;
-  readonly host: string;
-  readonly places: number[];
-  firstUuid: DeviceUuid;
-}
-
 /** In the order of their smallest uuids, which is what decides between sites that are worth the same. */
 export function findSites(placement: Placement): Sites {
-  const sites = sitesByUuid(placement);
-  const starts = new Int32Array(sites.length + 1);
-  for (let site = 0; site < sites.length; site++)
-    starts[site + 1] = starts[site]! + sites[site]!.places.length;
-  const places = new Int32Array(starts[sites.length]!);
-  const opportunities = new Int32Array(places.length);
-  let member = 0;
-  for (const site of sites)
-    for (const place of site.places) {
-      places[member] = place;
-      opportunities[member++] = placement.opportunityOf(place);
-    }
-  return { count: sites.length, pools: sites.map(({ pool }) => pool), starts, places, opportunities };
-}
-
-function sitesByUuid(placement: Placement): Site[] {
   const { devices, opportunities } = placement;
-  const byPool = new Map<PoolTally, Map<string, Site>>();
-  let site: Site | undefined;
+  const found = new FoundSites();
+  const siteOf = new Int32Array(devices.length).fill(-1);
   for (let place = 0; place < devices.length; place++) {
     const opportunity = opportunities[placement.opportunityOf(place)];
-    if (opportunity === undefined) continue;
-    const { host, uuid } = devices[place]!.info;
-    const { pool } = opportunity.window;
-    // Devices of a host mostly follow each other.
-    if (site?.host !== host || site.pool !== pool) site = siteOf(byPool, pool, host, uuid);
-    site.places.push(place);
-    if (uuid < site.firstUuid) site.firstUuid = uuid;
+    if (opportunity !== undefined)
+      siteOf[place] = found.add(
+        opportunity.window.pool,
+        devices[place]!.info.host,
+        devices[place]!.info.uuid,
+      );
   }
-  const byUuid = new Map<DeviceUuid, Site>();
-  // Alone on its host, a device is no gang.
-  for (const byHost of byPool.values())
-    for (const found of byHost.values()) if (found.places.length > 1) byUuid.set(found.firstUuid, found);
-  // Sorting bare strings is many times faster than a comparison function.
-  return [...byUuid.keys()].toSorted().map((uuid) => byUuid.get(uuid)!);
+
+  const order = found.byUuid();
+  const starts = new Int32Array(order.length + 1);
+  /** By site as found: where its next member goes; −1: alone on its host, a device is no gang. */
+  const next = new Int32Array(found.sizes.length).fill(-1);
+  order.forEach((site, rank) => {
+    next[site] = starts[rank]!;
+    starts[rank + 1] = starts[rank]! + found.sizes[site]!;
+  });
+  const places = new Int32Array(starts[order.length]!);
+  const members = new Int32Array(places.length);
+  for (let place = 0; place < devices.length; place++) {
+    const site = siteOf[place]!;
+    if (site < 0 || next[site]! < 0) continue;
+    const member = next[site]!++;
+    places[member] = place;
+    members[member] = placement.opportunityOf(place);
+  }
+  const pools = order.map((site) => found.pools[site]!);
+  return { count: order.length, pools, starts, places, opportunities: members };
 }
 
-function siteOf(
-  byPool: Map<PoolTally, Map<string, Site>>,
-  pool: PoolTally,
-  host: string,
-  firstUuid: DeviceUuid,
-): Site {
-  let byHost = byPool.get(pool);
-  if (byHost === undefined) {
-    byHost = new Map();
-    byPool.set(pool, byHost);
+class FoundSites {
+  readonly pools: PoolTally[] = [];
+  readonly sizes: number[] = [];
+  readonly #hosts: string[] = [];
+  readonly #firstUuids: DeviceUuid[] = [];
+  readonly #byPool = new Map<PoolTally, Map<string, number>>();
+  #latest = -1;
+
+  /** The site of a device. */
+  add(pool: PoolTally, host: string, uuid: DeviceUuid): number {
+    let site = this.#latest;
+    // Devices of a host mostly follow each other.
+    if (this.#hosts[site] !== host || this.pools[site] !== pool) site = this.#find(pool, host, uuid);
+    this.#latest = site;
+    this.sizes[site]!++;
+    if (uuid < this.#firstUuids[site]!) this.#firstUuids[site] = uuid;
+    return site;
   }
-  let site = byHost.get(host);
-  if (site === undefined) {
-    site = { pool, host, places: [], firstUuid };
-    byHost.set(host, site);
+
+  byUuid(): number[] {
+    const byUuid = new Map<DeviceUuid, number>();
+    for (let site = 0; site < this.sizes.length; site++)
+      if (this.sizes[site]! > 1) byUuid.set(this.#firstUuids[site]!, site);
+    // Sorting bare strings is many times faster than a comparison function.
+    return [...byUuid.keys()].toSorted().map((uuid) => byUuid.get(uuid)!);
   }
-  return site;
+
+  #find(pool: PoolTally, host: string, uuid: DeviceUuid): number {
+    let byHost = this.#byPool.get(pool);
+    if (byHost === undefined) {
+      byHost = new Map();
+      this.#byPool.set(pool, byHost);
+    }
+    let site = byHost.get(host);
+    if (site === undefined) {
+      site = this.pools.length;
+      byHost.set(host, site);
+      this.pools.push(pool);
+      this.#hosts.push(host);
+      this.#firstUuids.push(uuid);
+      this.sizes.push(0);
+    }
+    return site;
+  }
 }
