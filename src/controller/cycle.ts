@@ -26,7 +26,7 @@ import type { Snapshots } from "./snapshots.ts";
 import type { TenantUses } from "./tenant-uses.ts";
 
 /** The thread is kept no longer than about this at once. */
-const sliceMs = 4;
+const sliceMs = 2;
 
 interface CycleParts {
   readonly fleet: Fleet;

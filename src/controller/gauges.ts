@@ -11,7 +11,7 @@ import { categoryOf } from "./fleet-view.ts";
 import { Slices } from "./slices.ts";
 
 /** The thread is kept no longer than about this at once. */
-const sliceMs = 4;
+const sliceMs = 2;
 
 /** Guests by state, from the queue, the live leases and the books. */
 export function countGuests(

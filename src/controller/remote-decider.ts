@@ -10,7 +10,7 @@ import { Slices } from "./slices.ts";
 import { SlotMirror } from "./slot-mirror.ts";
 
 /** The caller's thread is kept no longer than about this at once. */
-const sliceMs = 4;
+const sliceMs = 2;
 const lendsPerMessage = 500;
 /** A cycle allocates a lot that is soon garbage: room for it to die young. */
 const resourceLimits = { maxYoungGenerationSizeMb: 64, maxOldGenerationSizeMb: 4_096 };

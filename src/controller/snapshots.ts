@@ -16,7 +16,7 @@ import { Slices } from "./slices.ts";
 import type { TenantUses } from "./tenant-uses.ts";
 
 /** The thread is kept no longer than about this at once. */
-const sliceMs = 4;
+const sliceMs = 2;
 const noLeases: DeviceView["leases"] = [];
 
 interface SnapshotsParts {
@@ -58,7 +58,7 @@ export class Snapshots {
       const owner = device.tracker.at(nowMs);
       owners.sweep(device, owner);
       devices.push(this.#device(device, owner, view, nowMs));
-      if (devices.length % 256 === 0) await slices.breathe();
+      if (devices.length % 128 === 0) await slices.breathe();
     }
     return {
       nowMs,
