@@ -7,6 +7,7 @@ import { Devices } from "./devices.ts";
 import { shortHash } from "./dir-lock.ts";
 import { Fence } from "./disk/fence.ts";
 import { LeaseDirs } from "./disk/lease-dirs.ts";
+import { RenewalFile } from "./disk/renewal-file.ts";
 import { EndedAttempts } from "./ended-attempts.ts";
 import { HostClock } from "./host-clock.ts";
 import { LeaseTable } from "./lease/lease-table.ts";
@@ -71,11 +72,13 @@ export function assemble(options: AgentOptions) {
     ownerObstacle: (device) =>
       book.obstacle(device) ?? leaseObstacle(table, device) ?? owners.obstacle(device),
   });
+  const renewals = new RenewalFile(join(dataDir, "renewal.json"), logger);
   const terms = new Terms({
     table,
     clock,
     logger,
     termMs: settings.terms.termMs,
+    renewals,
     send: (make) => conversation.send(() => ({ $case: "renewTerms", value: make() })),
   });
   const commands = new Commands({
@@ -112,6 +115,7 @@ export function assemble(options: AgentOptions) {
   return {
     starter,
     fence,
+    renewals,
     clock,
     runtime,
     dirs,

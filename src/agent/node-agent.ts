@@ -36,6 +36,7 @@ export class NodeAgent {
       if (name !== null) table.ofAttempt(name)?.look();
     });
     const { logger } = this.#parts.options;
+    this.#exits.on("error", (err) => logger.error({ err }, "ends of guests are noticed later from now on"));
     for (const attempt of await adoptLeases({ ...this.#parts, logger })) ended.add(attempt);
     desk.takeUp();
   }

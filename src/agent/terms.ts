@@ -1,6 +1,7 @@
 import type { RenewTerms, TermsRenewed } from "../gen/gleaner/v1/agents.ts";
 import { isLive } from "../core/lease.ts";
 import type { Logger } from "../runtime/log.ts";
+import type { RenewalFile } from "./disk/renewal-file.ts";
 import type { HostClock } from "./host-clock.ts";
 import type { LeaseTable } from "./lease/lease-table.ts";
 
@@ -9,6 +10,7 @@ interface TermsParts {
   readonly clock: HostClock;
   readonly logger: Logger;
   readonly termMs: number;
+  readonly renewals: RenewalFile;
   /** Called when it is sent. */
   readonly send: (make: () => RenewTerms) => boolean;
 }
@@ -68,18 +70,20 @@ export class Terms {
   }
 
   renewed({ sequence, leaseIds }: TermsRenewed): void {
-    const { table, logger } = this.#parts;
+    const { table, logger, clock, renewals } = this.#parts;
     const asked = this.#pending.find((pending) => pending.sequence === sequence);
     if (asked === undefined) return;
     this.#pending = this.#pending.filter((pending) => pending.sequence > sequence);
     const { sentAtMs } = asked;
     this.#acknowledgedAtMs = Math.max(this.#acknowledgedAtMs, sentAtMs);
     const granted = new Set(leaseIds);
+    const endsAtMs = sentAtMs + this.#termMs;
+    if (granted.size > 0) renewals.write({ version: 1, bootId: clock.bootId, sentAtMs, endsAtMs, leaseIds });
     for (const leaseId of asked.leaseIds) {
       const runner = table.get(leaseId);
       if (runner === undefined || !isLive(runner.state)) continue;
       if (granted.has(leaseId)) {
-        runner.dispatch({ type: "renewed", sentAtMs, endsAtMs: sentAtMs + this.#termMs });
+        runner.dispatch({ type: "renewed", sentAtMs, endsAtMs });
         continue;
       }
       logger.error({ lease: leaseId }, "the controller does not know this lease: it is vacated");

@@ -3,6 +3,7 @@ import type { Cause } from "../../core/ladder-state.ts";
 import type { Logger } from "../../runtime/log.ts";
 import { attemptName, type LeaseDirs } from "../disk/lease-dirs.ts";
 import type { LeaseRecord } from "../disk/lease-record.ts";
+import type { RenewalFile } from "../disk/renewal-file.ts";
 import type { HostClock } from "../host-clock.ts";
 import type { ProcessGroup, Runtime } from "../runtime/process-group.ts";
 import { LeaseRunner, type RunnerHost } from "./lease-runner.ts";
@@ -15,6 +16,7 @@ interface AdoptionParts {
   readonly runnerHost: RunnerHost;
   readonly clock: HostClock;
   readonly logger: Logger;
+  readonly renewals: RenewalFile;
 }
 
 /**
@@ -42,7 +44,8 @@ export async function adoptLeases(parts: AdoptionParts): Promise<Pick<LeaseRecor
   return ended;
 }
 
-async function takeUp({ runtime, clock, logger }: AdoptionParts, runner: LeaseRunner): Promise<void> {
+async function takeUp(parts: AdoptionParts, runner: LeaseRunner): Promise<void> {
+  const { runtime, clock, logger, renewals } = parts;
   const { record } = runner;
   const rebooted = record.bootId !== clock.bootId;
   const changed = () => runner.look();
@@ -61,7 +64,11 @@ async function takeUp({ runtime, clock, logger }: AdoptionParts, runner: LeaseRu
   if (rebooted) runner.dispatch({ type: "kill", cause: lost("the host was restarted") });
   else if (record.group === null && runner.state === "starting")
     runner.dispatch({ type: "kill", cause: lost("the agent ended before the guest was started") });
-  await runner.adopt(group);
+  const { leaseIds = [], sentAtMs = 0, endsAtMs = 0 } = renewals.read(clock.bootId) ?? {};
+  await runner.adopt(
+    group,
+    leaseIds.includes(record.leaseId) ? { type: "renewed", sentAtMs, endsAtMs } : null,
+  );
 }
 
 function lost(detail: string): Cause {

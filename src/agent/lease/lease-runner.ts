@@ -5,6 +5,7 @@ import { wakeAtMs } from "../../core/ladder-dues.ts";
 import type { LadderAction, LadderEvent } from "../../core/ladder-state.ts";
 import { isLive, type LeaseEnd, type LeaseState } from "../../core/lease.ts";
 import type { Logger } from "../../runtime/log.ts";
+import { LeaseJournal } from "./lease-journal.ts";
 import { newestCheckpointMs } from "../checkpoint.ts";
 import type { AttemptPaths } from "../disk/lease-dirs.ts";
 import type { LeaseRecord } from "../disk/lease-record.ts";
@@ -32,9 +33,6 @@ export interface RunnerHost {
 const lookMsMin = 1;
 const lookMsMax = 250;
 
-/** Steps of one lease that are kept for a controller that acknowledges none. */
-const unacknowledgedMax = 1_000;
-
 /**
  * One lease on this host: carries out what the ladder says, and tells the ladder what the processes do. The way from an
  * event to the kernel is synchronous; disk and reports come after it.
@@ -42,7 +40,7 @@ const unacknowledgedMax = 1_000;
 export class LeaseRunner {
   readonly paths: AttemptPaths;
   readonly log: GuestLog;
-  #record: LeaseRecord;
+  readonly #journal: LeaseJournal;
   #group: ProcessGroup | null = null;
   #mainEnded = false;
   #wakeTimer: NodeJS.Timeout | undefined;
@@ -55,14 +53,14 @@ export class LeaseRunner {
   readonly #host: RunnerHost;
 
   constructor(record: LeaseRecord, paths: AttemptPaths, host: RunnerHost) {
-    this.#record = record;
+    this.#journal = new LeaseJournal(record, host);
     this.paths = paths;
     this.log = new GuestLog(paths.dir, host.logBytesMax);
     this.#host = host;
   }
 
   get record(): LeaseRecord {
-    return this.#record;
+    return this.#journal.record;
   }
 
   /** This agent has left; whatever happens to the lease now is the next one's. */
@@ -71,29 +69,29 @@ export class LeaseRunner {
   }
 
   get state(): LeaseState {
-    return this.#record.ladder.state;
+    return this.record.ladder.state;
   }
 
   /** Work done so far, and of it what is not in a checkpoint, ms; null: there is no checkpoint. */
   pulse(): { workedMs: number; checkpointAgeMs: number | null } {
     const nowMs = this.#host.clock.nowMs();
-    return { workedMs: workedMs(this.#record.worked, nowMs), checkpointAgeMs: this.#checkpointAgeMs(nowMs) };
+    return { workedMs: workedMs(this.record.worked, nowMs), checkpointAgeMs: this.#checkpointAgeMs(nowMs) };
   }
 
   /** The group is there, and nothing runs in it yet. */
   attach(group: ProcessGroup): void {
     this.#group = group;
-    this.#record = { ...this.#record, group: group.handle };
+    this.#journal.set({ group: group.handle });
   }
 
   /** Takes up what an earlier agent left. `group` is null where nothing of it exists any more. */
-  async adopt(group: ProcessGroup | null): Promise<void> {
+  async adopt(group: ProcessGroup | null, renewal: LadderEvent | null): Promise<void> {
     this.#group = group;
-    const { ladder } = this.#record;
-    if (ladder.state === "released" || this.isGone()) {
-      if (ladder.state === "released")
-        this.#finish({ state: ladder.state, cause: ladder.cause }, ladder.stateSinceMs);
-      else this.dispatch({ type: "emptied" }, await this.#exitedAtMs());
+    const { ladder, lastStep } = this.record;
+    if (!isLive(ladder.state) && lastStep?.state !== ladder.state)
+      this.#finish({ state: ladder.state, cause: ladder.cause }, ladder.stateSinceMs);
+    if (this.isGone()) {
+      this.dispatch({ type: "emptied" }, await this.#exitedAtMs());
       await this.#finishing;
       return;
     }
@@ -101,7 +99,7 @@ export class LeaseRunner {
     // What the ladder wanted may not have reached the kernel.
     if (ladder.state === "paused" || ladder.freezingSinceMs !== null) group?.freeze();
     if (ladder.state === "vacating") group?.thaw();
-    this.dispatch({ type: "tick" });
+    this.dispatch(renewal ?? { type: "tick" });
     this.look();
   }
 
@@ -115,26 +113,31 @@ export class LeaseRunner {
     const events = [first];
     const steps: LadderStep[] = [];
     for (let event = events.shift(); event !== undefined; event = events.shift()) {
-      const { ladder, actions, steps: taken } = advance(this.#record.ladder, event, atMs);
-      this.#record = { ...this.#record, ladder };
+      const { ladder, actions, steps: taken } = advance(this.record.ladder, event, atMs);
+      this.#journal.set({ ladder });
       for (const action of actions) this.#act(action, atMs);
       steps.push(...taken);
       // Often the freeze is seen at once; then one write and one turn do for both.
       if (actions.includes("freeze") && this.#group?.isFrozen() === true) events.push({ type: "frozen" });
     }
-    const { state, freezingSinceMs } = this.#record.ladder;
+    const { state, freezingSinceMs } = this.record.ladder;
     const works = state === "running" && freezingSinceMs === null;
-    const worked = works ? working(this.#record.worked, atMs) : notWorking(this.#record.worked, atMs);
-    this.#record = { ...this.#record, worked };
-    for (const step of steps) this.#host.moved(this, step.state);
-    this.#keep(steps, atMs);
+    const { worked } = this.record;
+    this.#journal.set({ worked: works ? working(worked, atMs) : notWorking(worked, atMs) });
+    for (const step of steps) {
+      this.#host.moved(this, step.state);
+      if (isLive(step.state)) this.#journal.addStep(step, atMs, null);
+      else this.#finish(step, atMs);
+    }
+    // Renewals come often and are kept for all leases at once.
+    if (steps.length > 0 || first.type !== "renewed") this.#journal.saveSoon();
     this.#schedule();
   }
 
   /** Sees what has become of the processes. Cheap; called when the kernel or the launcher has news, and now and then. */
   look(): void {
     if (this.#closed || this.#group === null) return;
-    if (this.#record.ladder.freezingSinceMs !== null && this.#group.isFrozen())
+    if (this.record.ladder.freezingSinceMs !== null && this.#group.isFrozen())
       this.dispatch({ type: "frozen" });
     if (!this.#mainEnded && isLive(this.state)) {
       const status = readExitStatus(this.paths.exitFile);
@@ -148,18 +151,13 @@ export class LeaseRunner {
 
   /** Catches up with what no event told of, and with timers that stood still while the host slept. */
   sweep(): void {
-    if (wakeAtMs(this.#record.ladder) <= this.#host.clock.nowMs()) this.dispatch({ type: "tick" });
+    if (wakeAtMs(this.record.ladder) <= this.#host.clock.nowMs()) this.dispatch({ type: "tick" });
     this.look();
   }
 
   /** The controller has it in its books; true when nothing more is to be said of this lease. */
   acknowledge(step: number): boolean {
-    const unacknowledged = this.#record.unacknowledged.filter((kept) => kept.step > step);
-    if (unacknowledged.length < this.#record.unacknowledged.length) {
-      this.#record = { ...this.#record, unacknowledged };
-      this.#host.save(this.#record);
-    }
-    return unacknowledged.length === 0 && this.#record.lastStep?.state === "released";
+    return this.#journal.acknowledge(step);
   }
 
   async scanCheckpoints(): Promise<void> {
@@ -172,19 +170,19 @@ export class LeaseRunner {
     clearTimeout(this.#wakeTimer);
     clearTimeout(this.#lookTimer);
     await this.#finishing;
+    this.#journal.close();
     if (this.state !== "released") this.#group?.close();
   }
 
   #act(action: LadderAction, atMs: number): void {
     this.#lookMs = lookMsMin;
-    if (action === "terminate")
-      this.#record = { ...this.#record, terminatedAtMs: this.#record.terminatedAtMs ?? atMs };
+    if (action === "terminate") this.#journal.set({ terminatedAtMs: this.record.terminatedAtMs ?? atMs });
     try {
       if (action === "terminate") this.#terminate();
       else this.#group?.[action]();
     } catch (err) {
       // The ladder goes on: what did not work is followed by the next rung, and a kill is repeated.
-      this.#host.logger.error({ err, lease: this.#record.leaseId, action }, "the kernel refused");
+      this.#host.logger.error({ err, lease: this.record.leaseId, action }, "the kernel refused");
     }
   }
 
@@ -203,25 +201,17 @@ export class LeaseRunner {
     this.#group?.thaw();
   }
 
-  #keep(steps: readonly LadderStep[], atMs: number): void {
-    const live = steps.filter(({ state }) => isLive(state)).map((step) => this.#addStep(step, atMs, null));
-    // A final step waits for its last figures; until then the record on disk is that of the state before.
-    if (isLive(this.state)) this.#host.save(this.#record);
-    for (const step of live) this.#host.report(step);
-    for (const step of steps) if (!isLive(step.state)) this.#finish(step, atMs);
-  }
-
   #finish(step: LadderStep, atMs: number): void {
     this.#finishing = this.#finishing
       .then(() => this.#writeEnd(step, atMs))
       .catch((err: unknown) =>
-        this.#host.logger.error({ err, lease: this.#record.leaseId }, "an end was not kept"),
+        this.#host.logger.error({ err, lease: this.record.leaseId }, "an end was not kept"),
       );
   }
 
   async #writeEnd(step: LadderStep, atMs: number): Promise<void> {
     await this.scanCheckpoints();
-    const { group, worked, terminatedAtMs } = this.#record;
+    const { group, worked, terminatedAtMs } = this.record;
     const none = { code: null, signal: "" };
     const exit = group === null || step.state !== "released" ? none : finalExitStatus(this.paths.exitFile);
     const end: LeaseEnd = {
@@ -231,40 +221,14 @@ export class LeaseRunner {
       workedMs: workedMs(worked, atMs),
       vacateMs: terminatedAtMs === null ? null : atMs - terminatedAtMs,
     };
-    const report = this.#addStep(step, atMs, end);
-    this.#host.save(this.#record);
-    this.#host.report(report);
+    this.#journal.addStep(step, atMs, end);
+    this.#journal.save();
     if (step.state === "released") this.#group?.remove();
-  }
-
-  #addStep({ state, cause }: LadderStep, atMs: number, end: LeaseEnd | null): LeaseStep {
-    const { leaseId, token, devices, lastStep, unacknowledged } = this.#record;
-    const step: LeaseStep = {
-      leaseId,
-      token,
-      step: (lastStep?.step ?? 0) + 1,
-      state,
-      atMs,
-      mover: cause.mover,
-      detail: cause.detail,
-      signalToStepMs: cause.sinceMs === null ? null : Math.max(0, atMs - cause.sinceMs),
-      recallId: cause.recallId,
-      devices,
-      end,
-    };
-    const kept = [...unacknowledged, step].slice(-unacknowledgedMax);
-    if (kept.length === unacknowledged.length)
-      this.#host.logger.error(
-        { lease: leaseId, unacknowledgedMax },
-        "the oldest step was dropped unacknowledged",
-      );
-    this.#record = { ...this.#record, lastStep: step, unacknowledged: kept };
-    return step;
   }
 
   #checkpointAgeMs(nowMs: number): number | null {
     if (this.#checkpointMs === null) return null;
-    return workedSinceMs(this.#record.worked, nowMs - (Date.now() - this.#checkpointMs), nowMs);
+    return workedSinceMs(this.record.worked, nowMs - (Date.now() - this.#checkpointMs), nowMs);
   }
 
   async #exitedAtMs(): Promise<number> {
@@ -275,7 +239,7 @@ export class LeaseRunner {
 
   #schedule(): void {
     clearTimeout(this.#wakeTimer);
-    const waitMs = wakeAtMs(this.#record.ladder) - this.#host.clock.nowMs();
+    const waitMs = wakeAtMs(this.record.ladder) - this.#host.clock.nowMs();
     if (waitMs < timerMsMax)
       this.#wakeTimer = setTimeout(() => this.dispatch({ type: "tick" }), Math.max(0, waitMs));
     this.#lookAgain();
@@ -283,7 +247,7 @@ export class LeaseRunner {
 
   #lookAgain(): void {
     clearTimeout(this.#lookTimer);
-    const { state, freezingSinceMs } = this.#record.ladder;
+    const { state, freezingSinceMs } = this.record.ladder;
     const expecting =
       freezingSinceMs !== null || this.#mainEnded || state === "vacating" || state === "killing";
     if (!expecting || this.#closed || state === "released") return;

@@ -139,7 +139,14 @@ export class RecallBook {
       restsUntilMs: Object.fromEntries(this.#restsUntilMs),
       unacknowledged: this.#unacknowledged,
     };
-    writeJson(this.#file, state);
+    try {
+      writeJson(this.#file, state);
+    } catch (err) {
+      this.#logger.error(
+        { err },
+        "recalls could not be kept: an agent that is restarted would not know of them",
+      );
+    }
   }
 }
 

@@ -41,6 +41,8 @@ class CgroupV2 implements ProcessGroup {
     this.#freezeFd = openSync(join(path, "cgroup.freeze"), "w");
     this.#eventsFd = openSync(join(path, "cgroup.events"), "r");
     this.#watcher = watch(join(path, "cgroup.events"), { persistent: false }, changed);
+    // Without the watch the agent still looks by itself, a little later.
+    this.#watcher.on("error", changed);
   }
 
   add(pid: number): void {

@@ -30,6 +30,7 @@ class ProcessTree implements ProcessGroup {
   /** Known only to the agent that started it: after a restart the number may be somebody else's. */
   #session: number | null = null;
   #seenStopped = "";
+  #witness: number | null = null;
 
   constructor(handle: string) {
     this.handle = handle;
@@ -67,8 +68,12 @@ class ProcessTree implements ProcessGroup {
     return this.#entries().map((entry) => entry.pid);
   }
 
+  /** The process that was seen last spares the look at all of the host's, as long as it lives. */
   isEmpty(): boolean {
-    return this.#entries().length === 0;
+    if (this.#witness !== null && this.#belongs(processEntry(this.#witness))) return false;
+    const [first] = this.#entries();
+    this.#witness = first?.pid ?? null;
+    return first === undefined;
   }
 
   kill(): void {
@@ -90,12 +95,12 @@ class ProcessTree implements ProcessGroup {
   }
 
   #entries(): ProcessEntry[] {
-    return allProcesses().filter(
-      (entry) =>
-        entry.state !== "Z" &&
-        entry.state !== "X" &&
-        (entry.session === this.#session || startedWith(entry.pid, groupVariable) === this.handle),
-    );
+    return allProcesses().filter((entry) => this.#belongs(entry));
+  }
+
+  #belongs(entry: ProcessEntry | null): boolean {
+    if (entry === null || entry.state === "Z" || entry.state === "X") return false;
+    return entry.session === this.#session || startedWith(entry.pid, groupVariable) === this.handle;
   }
 }
 
