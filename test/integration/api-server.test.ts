@@ -80,10 +80,10 @@ describe("the four services", () => {
       requests: [spec("a"), spec("b", 65), spec("crowd"), spec("c")],
     });
     expect(results).toMatchObject([
-      { outcome: { value: { guest: { spec: { tenant: "a" } } } } },
+      { outcome: { value: { guest: { id: "a-1", spec: undefined } } } },
       { outcome: { value: { code: "INVALID_FIELD", field: "requests[1].spec.shape.devices" } } },
       { outcome: { value: { code: "QUEUE_FULL", message: full.message, remedy: full.remedy } } },
-      { outcome: { value: { guest: { spec: { tenant: "c" } } } } },
+      { outcome: { value: { guest: { id: "c-1" } } } },
     ]);
   });
 

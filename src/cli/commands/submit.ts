@@ -138,10 +138,10 @@ async function submitAll(
   const refusals: Refusal[] = [];
   for (let at = 0; at < requests.length; at += batchMax) {
     const { results } = await guests.submitBatch({ requests: requests.slice(at, at + batchMax) });
-    for (const { outcome } of results) {
+    for (const [index, { outcome }] of results.entries()) {
       if (outcome?.$case === "refused") refusals.push(outcome.value);
       else if (outcome?.value.guest !== undefined) {
-        const guest = guestFromProto(outcome.value.guest);
+        const guest = guestFromProto({ ...outcome.value.guest, spec: requests[at + index]?.spec });
         accepted.push(guest);
         if (!json) cli.print(`${guest.id}${outcome.value.created ? "" : "  (known already by its key)"}`);
       }

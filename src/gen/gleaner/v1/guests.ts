@@ -2868,7 +2868,10 @@ export const GuestServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** Hands in many guests at once. Each is accepted or refused by itself; the answers keep the order of the request. */
+    /**
+     * Hands in many guests at once. Each is accepted or refused by itself; the answers keep the order of the request, and
+     * leave out the specifications, which the sender has.
+     */
     submitBatch: {
       name: "SubmitBatch",
       requestType: SubmitBatchRequest as typeof SubmitBatchRequest,
@@ -2942,7 +2945,10 @@ export interface GuestServiceImplementation<CallContextExt = {}> {
    * RESOURCE_EXHAUSTED: the tenant's queue is full. ALREADY_EXISTS: the key was used for another specification.
    */
   submit(request: SubmitRequest, context: CallContext & CallContextExt): Promise<DeepPartial<SubmitResponse>>;
-  /** Hands in many guests at once. Each is accepted or refused by itself; the answers keep the order of the request. */
+  /**
+   * Hands in many guests at once. Each is accepted or refused by itself; the answers keep the order of the request, and
+   * leave out the specifications, which the sender has.
+   */
   submitBatch(
     request: SubmitBatchRequest,
     context: CallContext & CallContextExt,
@@ -2975,7 +2981,10 @@ export interface GuestServiceClient<CallOptionsExt = {}> {
    * RESOURCE_EXHAUSTED: the tenant's queue is full. ALREADY_EXISTS: the key was used for another specification.
    */
   submit(request: DeepPartial<SubmitRequest>, options?: CallOptions & CallOptionsExt): Promise<SubmitResponse>;
-  /** Hands in many guests at once. Each is accepted or refused by itself; the answers keep the order of the request. */
+  /**
+   * Hands in many guests at once. Each is accepted or refused by itself; the answers keep the order of the request, and
+   * leave out the specifications, which the sender has.
+   */
   submitBatch(
     request: DeepPartial<SubmitBatchRequest>,
     options?: CallOptions & CallOptionsExt,
