@@ -68,7 +68,7 @@ describe("the four services", () => {
             submissions.map(({ spec }) =>
               spec.tenant === "crowd"
                 ? { refused: full }
-                : { accepted: { ...sampleGuest, spec }, created: true },
+                : { accepted: { ...sampleGuest, id: `${spec.tenant}-1`, spec }, created: true },
             ),
         },
       }),
