@@ -68,8 +68,9 @@ async function poolsOf({ reports }: Clients, agentsMin: number, signal: AbortSig
 async function setPolicies({ owners }: Clients, pools: readonly string[]): Promise<void> {
   const [base] = fastFleetSettings.policies;
   for (const [index, pool] of pools.entries()) {
-    const firstRung = index > 0 && index === pools.length - 1 ? "vacate" : "pause";
-    const policy = policySchema.parse({ ...base, pool, owner: `${pool}-team`, firstRung });
+    const leaves = index > 0 && index === pools.length - 1;
+    const rungs = leaves ? { firstRung: "vacate", pauseBudgetMs: 0 } : {};
+    const policy = policySchema.parse({ ...base, ...rungs, pool, owner: `${pool}-team` });
     await owners.setPolicy({ policy: policyToProto(policy) });
   }
 }
