@@ -201,7 +201,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     listen: settings.listen.apiAddress,
     desks: {
       guests: new Guests({ fleet, queue, store, changes, logs, tenants, cycle, decider, clock, log }),
-      owners: new Owners({ fleet, recalls, signals, clock, log, wake }),
+      owners: new Owners({ fleet, recalls, signals, watch: owners, clock, log, wake }),
       reports: new Reports({ fleet, queue, books, drain, journal, steps, forecaster, reign, clock }),
       agents,
     },

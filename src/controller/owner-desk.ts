@@ -8,6 +8,7 @@ import type { Logger } from "../runtime/log.ts";
 import { identify } from "./identify.ts";
 import type { Device, Fleet } from "./fleet.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
+import type { OwnerWatch } from "./owner-watch.ts";
 import type { Recalls } from "./recalls.ts";
 
 interface OwnersParts {
@@ -17,6 +18,7 @@ interface OwnersParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly wake: () => void;
+  readonly watch: OwnerWatch;
 }
 
 /** What owners may ask for. Everything that takes devices back acts before it is written anywhere. */
@@ -101,8 +103,10 @@ export class Owners implements OwnerDesk {
   }
 
   async setPolicy(policy: PoolPolicy): Promise<PoolPolicy> {
-    const { signals, fleet, log, wake } = this.#parts;
+    const { signals, fleet, watch, log, wake } = this.#parts;
+    const { owner } = signals.policyOf(policy.pool);
     await signals.setPolicy(policy);
+    if (policy.owner !== owner) watch.ownerChanged(policy.pool);
     for (const session of fleet.agents.values())
       session.send({ $case: "poolSettings", value: agentPolicyToProto(policy) });
     log.info({ policy: policy }, `policy of pool ${policy.pool} set: ${policy.mode}`);

@@ -41,15 +41,19 @@ export class OwnerWatch {
   }
 
   addDevice(info: DeviceInfo): void {
-    const { fleet, journal, signals, clock } = this.#parts;
-    const { isNew } = fleet.addDevice(info);
-    if (isNew)
-      journal.write({
-        type: "device",
-        atMs: clock.wallMs(),
-        device: info,
-        owner: signals.policyOf(info.pool).owner,
-      });
+    const { isNew } = this.#parts.fleet.addDevice(info);
+    if (isNew) this.#describe(info);
+  }
+
+  /** The pool's devices have another owner from now on, in the books too. */
+  ownerChanged(pool: string): void {
+    for (const { info } of this.#parts.fleet.devices.values()) if (info.pool === pool) this.#describe(info);
+  }
+
+  #describe(info: DeviceInfo): void {
+    const { journal, signals, clock } = this.#parts;
+    const { owner } = signals.policyOf(info.pool);
+    journal.write({ type: "device", atMs: clock.wallMs(), device: info, owner });
   }
 
   take(device: Device, sample: Sample, nowMs: number): void {

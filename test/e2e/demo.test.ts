@@ -22,6 +22,7 @@ it("shows the whole way on real parts, and every check of its own holds", async 
     };
     expect(checks.filter(({ ok }) => !ok)).toEqual([]);
     expect(report.devices).toHaveLength(16);
+    expect(report.owners.map(({ name }) => name)).toEqual(["owner-1", "owner-2"]);
     // What it says comes next works: the books outlive the run.
     const books = await runCli(["report", "--books", join(dataDir, "ledger.sqlite"), "--json"]);
     expect(JSON.parse(books.stdout)).toMatchObject({ balanced: true, returnsByRung: report.returnsByRung });

@@ -70,7 +70,7 @@ async function setPolicies({ owners }: Clients, pools: readonly string[]): Promi
   for (const [index, pool] of pools.entries()) {
     const leaves = index > 0 && index === pools.length - 1;
     const rungs = leaves ? { firstRung: "vacate", pauseBudgetMs: 0 } : {};
-    const policy = policySchema.parse({ ...base, ...rungs, pool, owner: `${pool}-team` });
+    const policy = policySchema.parse({ ...base, ...rungs, pool, owner: `owner-${index + 1}` });
     await owners.setPolicy({ policy: policyToProto(policy) });
   }
 }

@@ -38,7 +38,7 @@ export const fastFleetSettings = {
       mode: "lend",
       recallDeadlineMs: 5 * second,
       firstRung: "pause",
-      pauseBudgetMs: 4 * second,
+      pauseBudgetMs: 8 * second,
       idleMsMin: 2 * second,
     },
   ],
