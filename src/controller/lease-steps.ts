@@ -1,7 +1,8 @@
-import { isLive, leaseTransitions, type Mover } from "../core/lease.ts";
+import { compareTokens, isLive, leaseTransitions, type Mover } from "../core/lease.ts";
 import type { LeaseStep as StepReport } from "../api/convert/lease.ts";
 import { settle } from "../core/settlement.ts";
 import type { Settlement } from "../core/ledger-event.ts";
+import { asGleanerError } from "../errors/gleaner-error.ts";
 import type { LeaseStep, LeaseStore, StepResult } from "../store/lease-store.ts";
 import type { GuestQueue } from "../queue/guest-queue.ts";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -38,6 +39,8 @@ export class LeaseSteps {
   readonly #metrics: Metrics;
   readonly #listeners: StepListener[] = [];
   #waiting: Waiting[] = [];
+  /** By lease: how many of its steps the books do not have. */
+  readonly #unbooked = new Map<string, number>();
   #writing: Promise<void> | null = null;
   #closed = false;
 
@@ -69,8 +72,8 @@ export class LeaseSteps {
    */
   take(report: StepReport, acknowledge: () => void = () => {}, settlement?: Settlement): void {
     const live = this.#fleet.leases.get(report.leaseId) ?? this.#fleet.unproven.get(report.leaseId);
-    if (live === undefined) {
-      acknowledge();
+    if (live === undefined || compareTokens(live.lease.token, report.token) !== 0) {
+      this.#needsNoBooking(report, acknowledge);
       return;
     }
     const before = live.lease;
@@ -78,7 +81,7 @@ export class LeaseSteps {
     const isProof = !isLive(before.state) && report.state === "released";
     const step = isProof ? Math.max(report.step, before.step + 1) : report.step;
     if (step <= before.step || !leaseTransitions[before.state][report.state]) {
-      acknowledge();
+      this.#needsNoBooking(report, acknowledge);
       return;
     }
     if (this.#waiting.length >= waitingMax) return;
@@ -88,6 +91,7 @@ export class LeaseSteps {
     this.#fleet.moveLease(live, { state: report.state, stateSinceMs: atMs, step });
     for (const listener of this.#listeners) listener(live, before, report);
     const spec = this.#guests.specOf(before.guestId);
+    this.#unbooked.set(report.leaseId, (this.#unbooked.get(report.leaseId) ?? 0) + 1);
     this.#waiting.push({
       live,
       acknowledge,
@@ -108,6 +112,11 @@ export class LeaseSteps {
     });
     this.#guests.changed(before.guestId);
     this.#writing ??= this.#writeAll();
+  }
+
+  /** An acknowledgement covers every step before it: while one of the lease is on its way to the books, the agent waits. */
+  #needsNoBooking({ leaseId }: StepReport, acknowledge: () => void): void {
+    if (!this.#unbooked.has(leaseId)) acknowledge();
   }
 
   async flush(): Promise<void> {
@@ -149,24 +158,23 @@ export class LeaseSteps {
         { lease: step.leaseId, state: step.state, why: result.why },
         "the books refused a lease step",
       );
-    try {
-      if (result.applied && step.settlement !== null)
-        await this.#endAttempt(live, step.settlement, step.mover, result);
-      acknowledge();
-    } catch (thrown) {
-      // Not acknowledged: the agent reports it again, and recovery puts the queue right after a restart.
-      this.#log.error({ err: thrown, lease: step.leaseId }, "the end of an attempt could not be followed up");
-    }
+    // The next leader has to hear of it, so the agent must not forget it.
+    if (!result.applied && result.why === "stale_epoch") return;
+    if (result.applied && step.settlement !== null)
+      await this.#endAttempt(live, step.settlement, step.mover, result);
+    const unbooked = (this.#unbooked.get(step.leaseId) ?? 1) - 1;
+    if (unbooked > 0) this.#unbooked.set(step.leaseId, unbooked);
+    else this.#unbooked.delete(step.leaseId);
+    acknowledge();
   }
 
   async #endAttempt(
     live: LiveLease,
     settlement: Settlement,
     mover: Mover,
-    result: StepResult & { applied: true },
+    { guestState, record }: StepResult & { applied: true },
   ): Promise<void> {
     const { lease } = live;
-    const { guestState, record } = result;
     const ran = { guest: lease.guestId, lease: lease.id, host: lease.host, outcome: settlement.outcome };
     this.#log.info(
       {
@@ -181,17 +189,34 @@ export class LeaseSteps {
     const pool = this.#poolOf(live);
     this.#metrics.leases.inc({ pool, outcome: settlement.outcome });
     if (settlement.outcome === "evicted") this.#metrics.evictions.inc({ pool, mover });
-    if (guestState === "waiting") {
-      const delayMs = this.#guests.backoffMs(lease.guestId, settlement, record);
-      await this.#queue.putBack(lease.guestId, {
-        evictions: record.evictions,
-        workedMs: record.workedMs,
-        delayMs,
-      });
-    } else if (guestState === "succeeded" || guestState === "failed" || guestState === "cancelled") {
-      await this.#queue.finish(lease.guestId, guestState);
+    while (!this.#closed) {
+      try {
+        await this.#leaveOrWait(lease.guestId, settlement, { guestState, record });
+        break;
+      } catch (thrown) {
+        // Nobody repeats it for us: the books have the step. Recovery puts the queue right after a restart.
+        const error = asGleanerError(thrown);
+        this.#log.error({ err: error, lease: lease.id }, "the queue does not follow the end of an attempt yet");
+        if (error.code !== "REDIS_UNREACHABLE") break;
+        await this.#clock.sleep(retryMs);
+      }
     }
     this.#guests.ended(lease.guestId, record);
+  }
+
+  /** The guest's place in the queue follows its record. */
+  async #leaveOrWait(
+    guestId: string,
+    settlement: Settlement,
+    { guestState, record }: Pick<StepResult & { applied: true }, "guestState" | "record">,
+  ): Promise<void> {
+    if (guestState === "waiting") {
+      const delayMs = this.#guests.backoffMs(guestId, settlement, record);
+      const { evictions, workedMs } = record;
+      await this.#queue.putBack(guestId, { evictions, workedMs, delayMs });
+    } else if (guestState === "succeeded" || guestState === "failed" || guestState === "cancelled") {
+      await this.#queue.finish(guestId, guestState);
+    }
   }
 
   #poolOf(live: LiveLease): string {

@@ -34,6 +34,7 @@ export class AgentPeer {
   #abort = new AbortController();
   #close = () => {};
   #listeners = new Set<() => void>();
+  #sequence = 1_000;
 
   constructor(options: {
     host: string;
@@ -121,6 +122,11 @@ export class AgentPeer {
       this.leases.delete(lease.header.leaseId);
   }
 
+  /** Says the last step of a lease again, as an agent does that had no acknowledgement. */
+  repeat(lease: PeerLease, more: Partial<LeaseReport> = {}): void {
+    this.#send({ $case: "leaseReport", value: this.leaseReport(lease, more) });
+  }
+
   leaseReport(lease: PeerLease, more: Partial<LeaseReport> = {}): LeaseReport {
     return {
       leaseId: lease.header.leaseId,
@@ -159,6 +165,15 @@ export class AgentPeer {
       workedMs: 100_000,
     }));
     this.#send({ $case: "renewTerms", value: { sequence: 1, leases } });
+  }
+
+  /** Resolves once the controller has heard all that was sent so far, and its answers to it have come. */
+  async heard(): Promise<void> {
+    const sequence = ++this.#sequence;
+    this.#send({ $case: "renewTerms", value: { sequence, leases: [] } });
+    await this.until(() =>
+      this.commands.some((body) => body.$case === "termsRenewed" && body.value.sequence === sequence),
+    );
   }
 
   #take(body: Body): void {

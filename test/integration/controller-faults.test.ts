@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { LeaseState, Mover } from "../../src/gen/gleaner/v1/agents.ts";
+import { GuestState } from "../../src/gen/gleaner/v1/guests.ts";
+import { connectRedis } from "../../src/store/connection.ts";
+import { LeaseStore } from "../../src/store/lease-store.ts";
+import { AgentPeer, type PeerLease } from "../support/agent-peer.ts";
+import { processGuest, startTestController, type TestController } from "../support/controller.ts";
+import { startTestRedis, type TestRedis } from "../support/redis.ts";
+
+/** What must hold when Redis, an agent or the lead goes away at the worst moment. */
+
+let redis: TestRedis;
+
+beforeAll(async () => {
+  redis = await startTestRedis();
+});
+
+afterAll(async () => {
+  await redis.stop();
+});
+
+async function untilState(test: TestController, id: string, ...states: GuestState[]) {
+  for await (const { guest } of test.clients.guests.watch({ ids: [id], tenant: "", changesOnly: false }))
+    if (guest !== undefined && states.includes(guest.state)) return guest;
+  throw new Error("the watch ended");
+}
+
+async function submit(test: TestController, more = {}): Promise<string> {
+  const { guest } = await test.clients.guests.submit({ spec: processGuest(more), idempotencyKey: "" });
+  return guest!.id;
+}
+
+/** A controller on a Redis of its own, an agent of one idle device, and a guest that runs there. */
+async function withRunningGuest(own: TestRedis) {
+  const test = await startTestController({ redisUrl: own.url });
+  const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
+  await peer.connect(test.controller.apiAddress);
+  peer.sample(0);
+  const id = await submit(test);
+  await untilState(test, id, GuestState.RUNNING);
+  const lease = [...peer.leases.values()][0]!;
+  await peer.until(() => acknowledged(peer, lease) === lease.step);
+  const end = async () => {
+    peer.disconnect();
+    await test.stop();
+  };
+  return { test, peer, id, lease, [Symbol.asyncDispose]: end };
+}
+
+/** The largest step of the lease that the controller acknowledged. */
+function acknowledged(peer: AgentPeer, { header }: PeerLease): number {
+  const steps = peer.commands.map((body) =>
+    body.$case === "leaseReportAck" && body.value.leaseId === header.leaseId ? body.value.step : 0,
+  );
+  return Math.max(0, ...steps);
+}
+
+describe("a step of a lease", () => {
+  it("is not acknowledged before the books have it, however often it is repeated", async () => {
+    await using own = await startTestRedis();
+    await using running = await withRunningGuest(own);
+    const { peer, lease } = running;
+    process.kill(own.pid, "SIGSTOP");
+    try {
+      peer.report(lease, LeaseState.RELEASED, { mover: Mover.GUEST, exitCode: 0 });
+      peer.repeat(lease, { mover: Mover.GUEST, exitCode: 0 });
+      await peer.heard();
+      expect(acknowledged(peer, lease)).toBe(lease.step - 1);
+    } finally {
+      process.kill(own.pid, "SIGCONT");
+    }
+    await peer.until(() => acknowledged(peer, lease) === lease.step);
+  });
+
+  it("is not acknowledged by a leader that was deposed: the next one must hear of it", async () => {
+    await using own = await startTestRedis();
+    await using running = await withRunningGuest(own);
+    const { test, peer, lease } = running;
+    const client = await connectRedis(own.url, { name: "next leader" });
+    await new LeaseStore(client, test.settings.zone).takeLead(Date.now());
+    client.disconnect();
+    peer.report(lease, LeaseState.PAUSED);
+    await peer.heard();
+    await test.clients.reports.getReport({ from: undefined, to: undefined, pricePerGpuHour: 0, pool: "" });
+    await peer.heard();
+    expect(acknowledged(peer, lease)).toBe(lease.step - 1);
+  });
+});
