@@ -18,5 +18,6 @@ try {
   await program.parseAsync(words.length === 0 ? ["--help"] : words, { from: "user" });
 } catch (thrown) {
   const ownWords = words.includes("--") ? words.slice(0, words.indexOf("--")) : words;
-  process.exitCode = tellFailure(thrown, name in commands ? name : "help", ownWords.includes("--json"));
+  // What failed half-way may have left a connection that tries again for ever.
+  process.exit(tellFailure(thrown, name in commands ? name : "help", ownWords.includes("--json")));
 }

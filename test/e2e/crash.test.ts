@@ -73,6 +73,16 @@ it("I3, I4: kill -9 of the controller in the middle of the work loses no guest, 
   expect(processesNaming(up.dataDir)).toEqual([]);
 });
 
+it("leaves no process when `gleaner up` itself is killed: its children see it and end, guests first", async () => {
+  await using up = await startUp([]);
+  const env = { GLEANER_ADDRESS: up.apiAddress };
+  await runCli(["submit", "--tenant", "a", "--count", "8", "--", "sleep", "300"], { env });
+  const jobs = ["jobs", "--state", "running", "--json"];
+  await until("guests run", async () => (await runCli(jobs, { env })).stdout.includes('"running"'));
+  up.kill();
+  await until("all are gone", () => processesNaming(up.dataDir).length === 0);
+});
+
 function read(oracle: string): OracleLine[] {
   if (!existsSync(oracle)) return [];
   const whole = readFileSync(oracle, "utf8").split("\n").slice(0, -1);

@@ -15,6 +15,8 @@ export interface Up extends AsyncDisposable {
   readonly dataDir: string;
   /** What it said to a person, so far. */
   readonly said: readonly string[];
+  /** As kill -9 would: no chance to end the others. */
+  kill(): void;
   /** As Ctrl-C would; resolves with the exit code when it has ended. */
   stop(): Promise<number | null>;
 }
@@ -38,6 +40,7 @@ export async function startUp(words: readonly string[], options: CliOptions = {}
     ...(JSON.parse(line) as Pick<Up, "apiAddress" | "httpAddress" | "recallAddresses" | "pids">),
     dataDir,
     said,
+    kill: () => void child.kill("SIGKILL"),
     stop,
     async [Symbol.asyncDispose]() {
       await stop();

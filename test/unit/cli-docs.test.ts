@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { expect, it } from "vitest";
 import { createCli } from "../../src/cli/cli.ts";
@@ -33,6 +34,20 @@ it("shows at least two examples with each command", async () => {
       text.match(new RegExp(`^ {2}\\$ .*\\b(gleaner ${name}|curl)\\b`, "gm"))?.length,
       name,
     ).toBeGreaterThanOrEqual(2);
+  }
+});
+
+it("starts in its systemd units what the command line knows", async () => {
+  for (const name of ["controller", "agent"]) {
+    const unit = readFileSync(
+      new URL(`../../deploy/systemd/gleaner-${name}.service`, import.meta.url),
+      "utf8",
+    );
+    const [program, command, ...words] = /^ExecStart=(.+)$/m.exec(unit)![1]!.split(" ");
+    expect([program, command]).toEqual(["/opt/gleaner/bin/gleaner", name]);
+    const built = await buildProgram(createCli(readEnvironment({})), name);
+    const parsed = built.commands.find((known) => known.name() === name)!.parseOptions(words);
+    expect(parsed).toEqual({ operands: [], unknown: [] });
   }
 });
 
