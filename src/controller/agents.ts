@@ -21,6 +21,7 @@ import type { Sample } from "../core/device.ts";
 import { AgentSession } from "./agent-session.ts";
 import { lostStep } from "./lost-step.ts";
 import type { Fleet } from "./fleet.ts";
+import type { LeaseOrders } from "./lease-orders.ts";
 import type { LeaseSteps } from "./lease-steps.ts";
 import type { LogReads } from "./log-reads.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
@@ -31,6 +32,7 @@ import type { Reign } from "./reign.ts";
 interface AgentsParts {
   readonly fleet: Fleet;
   readonly steps: LeaseSteps;
+  readonly orders: LeaseOrders;
   readonly owners: OwnerWatch;
   readonly signals: OwnerSignals;
   readonly quarantines: Quarantines;
@@ -199,6 +201,7 @@ export class Agents implements AgentDesk {
       const known = live !== undefined && compareTokens(live.lease.token, report.token) === 0;
       if (known || !isLive(report.state)) {
         this.#report(session, report);
+        if (live !== undefined) this.#parts.orders.repeat(live);
         continue;
       }
       log.warn(

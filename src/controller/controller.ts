@@ -25,6 +25,7 @@ import { GuestChanges } from "./guest-book.ts";
 import { setGauges } from "./gauges.ts";
 import { Guests } from "./guest-desk.ts";
 import { Journal } from "./journal.ts";
+import { LeaseOrders } from "./lease-orders.ts";
 import { LeaseSteps } from "./lease-steps.ts";
 import { LiveGuests } from "./live-guests.ts";
 import { LogReads } from "./log-reads.ts";
@@ -117,8 +118,10 @@ export async function startController(options: ControllerOptions): Promise<Runni
     clock,
     metrics,
   });
+  const orders = new LeaseOrders(fleet, clock);
   const recalls = new Recalls({
     fleet,
+    orders,
     signals,
     targets: new RecallTargets(fleet, guests, clock),
     journal,
@@ -183,6 +186,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
   const agents = new Agents({
     fleet,
     steps,
+    orders,
     owners,
     signals,
     quarantines,
@@ -200,7 +204,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
   const api = await startApiServer({
     listen: settings.listen.apiAddress,
     desks: {
-      guests: new Guests({ fleet, queue, store, changes, logs, tenants, cycle, decider, clock, log }),
+      guests: new Guests({ fleet, queue, store, orders, changes, logs, tenants, cycle, decider, clock, log }),
       owners: new Owners({ fleet, recalls, signals, watch: owners, clock, log, wake }),
       reports: new Reports({ fleet, queue, books, drain, journal, steps, forecaster, reign, clock }),
       agents,

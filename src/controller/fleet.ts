@@ -1,6 +1,7 @@
 import type { DeviceInfo, DeviceUuid, OwnerState } from "../core/device.ts";
 import { OwnerTracker } from "../core/idleness.ts";
 import { isLive, type Lease } from "../core/lease.ts";
+import type { Rung } from "../core/policy.ts";
 import type { AgentSession } from "./agent-session.ts";
 
 /** A device as the controller sees it now. */
@@ -30,7 +31,10 @@ export interface LiveLease {
   resumeSentAtMs: number | null;
   /** Wall clock; what the agent was last known to honour. */
   renewedAtMs: number;
-  cancelled: boolean;
+  /** By recall, the Busy hint under the empty id: what owners asked of it, until it is withdrawn. */
+  readonly demands: Map<string, { readonly rung: Rung; readonly endsAtMs: number }>;
+  /** null: nobody has cancelled its guest. */
+  cancel: { readonly noticeMs: number; readonly reason: string } | null;
 }
 
 /** The live view of devices, leases and agents. Only this process's memory: the books are in Redis. */
@@ -79,7 +83,8 @@ export class Fleet {
       workedMs: 0,
       resumeSentAtMs: null,
       renewedAtMs,
-      cancelled: false,
+      demands: new Map(),
+      cancel: null,
     };
     if (!isLive(lease.state)) {
       this.unproven.set(lease.id, live);

@@ -22,6 +22,7 @@ import type { Cycle } from "./cycle.ts";
 import type { Decider } from "./decide.ts";
 import type { Fleet } from "./fleet.ts";
 import { viewGuest, type GuestChanges } from "./guest-book.ts";
+import type { LeaseOrders } from "./lease-orders.ts";
 import type { LogReads } from "./log-reads.ts";
 import type { TenantUses } from "./tenant-uses.ts";
 
@@ -32,6 +33,7 @@ interface GuestsParts {
   readonly fleet: Fleet;
   readonly queue: GuestQueue;
   readonly store: LeaseStore;
+  readonly orders: LeaseOrders;
   readonly changes: GuestChanges;
   readonly logs: LogReads;
   readonly tenants: TenantUses;
@@ -89,7 +91,7 @@ export class Guests implements GuestDesk {
   }
 
   async cancel(id: string, reason: string): Promise<GuestView> {
-    const { fleet, queue, store, clock, log } = this.#parts;
+    const { fleet, queue, store, orders, clock, log } = this.#parts;
     const guest = await this.get(id);
     if (guest.state === "succeeded" || guest.state === "failed" || guest.state === "cancelled") return guest;
     const why = reason || "cancelled by its submitter";
@@ -99,11 +101,9 @@ export class Guests implements GuestDesk {
       await store.endWaiting(id, guest.spec.tenant, "cancelled", why, clock.wallMs());
       await queue.cancelWaiting(id);
     } else {
-      live.cancelled = true;
-      const { noticeMs } = guest.spec;
-      const session = fleet.agents.get(live.lease.host);
-      if (session === undefined) throw new GleanerError("AGENT_UNREACHABLE", { host: live.lease.host });
-      session.command("vacate", live.lease, { noticeMs, demand: undefined, reason: why });
+      const { host } = live.lease;
+      if (!fleet.agents.has(host)) throw new GleanerError("AGENT_UNREACHABLE", { host });
+      orders.cancel(live, guest.spec.noticeMs, why);
     }
     log.info({ guest: id, reason: why }, "cancelled");
     const now = await this.get(id);

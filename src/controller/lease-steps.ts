@@ -235,7 +235,7 @@ function settlementOf(live: LiveLease, report: StepReport): Settlement {
       workedMs: live.workedMs,
       vacateMs: null,
     },
-    cancelled: live.cancelled,
+    cancelled: live.cancel !== null,
     agentLost: report.end === null,
   });
 }

@@ -2,17 +2,16 @@ import { randomUUID } from "node:crypto";
 import type { Lease } from "../core/lease.ts";
 import type { LeaseStep as StepReport } from "../api/convert/lease.ts";
 import type { Target } from "../core/target.ts";
-import type { Rung } from "../core/policy.ts";
 import type { RecallDesk, RecallOrder, RecallProgress, RecallStage } from "../api/ports.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
-import type { OwnerDemand } from "../gen/gleaner/v1/agents.ts";
 import { Channel } from "../runtime/channel.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { Settings } from "../config/settings.ts";
-import type { Device, Fleet, LiveLease } from "./fleet.ts";
+import type { Device, Fleet } from "./fleet.ts";
 import type { Journal } from "./journal.ts";
+import type { LeaseOrders } from "./lease-orders.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
 import type { RecallTargets } from "./recall-targets.ts";
 
@@ -50,6 +49,7 @@ export class Recalls implements RecallDesk {
   readonly #fleet: Fleet;
   readonly #signals: OwnerSignals;
   readonly #targets: RecallTargets;
+  readonly #orders: LeaseOrders;
   readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -61,6 +61,7 @@ export class Recalls implements RecallDesk {
     fleet: Fleet;
     signals: OwnerSignals;
     targets: RecallTargets;
+    orders: LeaseOrders;
     journal: Journal;
     clock: Clock;
     log: Logger;
@@ -70,6 +71,7 @@ export class Recalls implements RecallDesk {
     this.#fleet = parts.fleet;
     this.#signals = parts.signals;
     this.#targets = parts.targets;
+    this.#orders = parts.orders;
     this.#journal = parts.journal;
     this.#clock = parts.clock;
     this.#log = parts.log;
@@ -140,18 +142,14 @@ export class Recalls implements RecallDesk {
     for (const live of leases) {
       if (asked.has(live.lease.id)) continue;
       asked.add(live.lease.id);
-      this.#demand(live, recall.order.firstRung ?? policy.firstRung, {
-        recallId: recall.id,
-        deadlineMs,
-        hintTtlMs: 0,
-      });
+      this.#orders.recall(live, recall.order.firstRung ?? policy.firstRung, recall.id, deadlineMs);
     }
     const reachable = this.#fleet.agentOf(device) !== undefined;
     this.#progress(
       recall,
       recalled,
       "accepted",
-      reachable ? "" : "the agent is away: its lease ends with its term",
+      reachable ? "" : "the agent is away: told when it is back, or its lease ends with its term",
     );
     this.#journal.write({
       type: "meeting",
@@ -163,16 +161,6 @@ export class Recalls implements RecallDesk {
     });
   }
 
-  #demand(live: LiveLease, rung: Rung, demand: OwnerDemand): void {
-    const session = this.#fleet.agents.get(live.lease.host);
-    if (session === undefined) return;
-    const reason = "the owner recalls the device";
-    if (rung === "pause") session.command("pause", live.lease, { demand });
-    else if (rung === "vacate")
-      session.command("vacate", live.lease, { noticeMs: demand.deadlineMs, demand, reason });
-    else session.command("kill", live.lease, { demand, reason });
-  }
-
   /** Pauses what a Busy hint covers; no deadline, so the pause budget decides what comes after. */
   pauseForHint(target: Target, hintTtlMs: number): number {
     let paused = 0;
@@ -182,7 +170,7 @@ export class Recalls implements RecallDesk {
       );
       if (running.length === 0) continue;
       paused += 1;
-      for (const live of running) this.#demand(live, "pause", { recallId: "", deadlineMs: 0, hintTtlMs });
+      for (const live of running) this.#orders.pause(live, hintTtlMs);
       const leaseId = running[0]?.lease.id ?? "";
       const atMs = this.#clock.wallMs();
       this.#journal.write({
@@ -258,8 +246,7 @@ export class Recalls implements RecallDesk {
   }
 
   #withdrawFrom(device: Device, recallId: string): void {
-    for (const { lease } of device.leases.values())
-      this.#fleet.agentOf(device)?.command("withdraw", lease, { recallId });
+    for (const live of device.leases.values()) this.#orders.withdraw(live, recallId);
   }
 
   close(): void {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LeaseState, Mover } from "../../src/gen/gleaner/v1/agents.ts";
 import { GuestState } from "../../src/gen/gleaner/v1/guests.ts";
+import { RecallStage, Rung } from "../../src/gen/gleaner/v1/owners.ts";
 import { connectRedis } from "../../src/store/connection.ts";
 import { LeaseStore } from "../../src/store/lease-store.ts";
 import { AgentPeer, type PeerLease } from "../support/agent-peer.ts";
@@ -32,6 +33,9 @@ async function submit(test: TestController, more = {}): Promise<string> {
 
 /** A controller on a Redis of its own, an agent of one idle device, and a guest that runs there. */
 async function withRunningGuest(own: TestRedis) {
+  const client = await connectRedis(own.url, { name: "test" });
+  await client.flushall();
+  client.disconnect();
   const test = await startTestController({ redisUrl: own.url });
   const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
   await peer.connect(test.controller.apiAddress);
@@ -46,6 +50,14 @@ async function withRunningGuest(own: TestRedis) {
   };
   return { test, peer, id, lease, [Symbol.asyncDispose]: end };
 }
+
+const recallOf = (uuids: string[], deadlineMs: number) => ({
+  target: { scope: { $case: "devices" as const, value: { uuids } } },
+  deadlineMs,
+  firstRung: Rung.PAUSE,
+  reason: "test",
+  holdMs: undefined,
+});
 
 /** The largest step of the lease that the controller acknowledged. */
 function acknowledged(peer: AgentPeer, { header }: PeerLease): number {
@@ -86,3 +98,50 @@ describe("a step of a lease", () => {
     expect(acknowledged(peer, lease)).toBe(lease.step - 1);
   });
 });
+
+describe("an agent that comes back", () => {
+  it("I5: is told of the recall that was made while it was away", async () => {
+    await using running = await withRunningGuest(redis);
+    const { test, peer, lease } = running;
+    peer.disconnect();
+    await untilAgents(test, 0);
+    const stages: RecallStage[] = [];
+    for await (const progress of test.clients.owners.recall(recallOf(["GPU-1"], 5_000))) {
+      stages.push(progress.stage);
+      if (progress.stage === RecallStage.ACCEPTED)
+        await peer.connect(test.controller.apiAddress, { leases: [peer.leaseReport(lease)] });
+      if (progress.stage === RecallStage.PAUSED)
+        peer.report(lease, LeaseState.RELEASED, { mover: Mover.OWNER, recallId: progress.recallId });
+    }
+    expect(stages).toEqual([RecallStage.ACCEPTED, RecallStage.PAUSED, RecallStage.RELEASED]);
+  });
+
+  it("I5: gives back a device whose recall missed its deadline meanwhile", async () => {
+    await using running = await withRunningGuest(redis);
+    const { test, peer, lease } = running;
+    peer.disconnect();
+    await untilAgents(test, 0);
+    for await (const { stage } of test.clients.owners.recall(recallOf(["GPU-1"], 50)))
+      if (stage === RecallStage.DEADLINE_MISSED)
+        await peer.connect(test.controller.apiAddress, { leases: [peer.leaseReport(lease)] });
+    await peer.until(() => peer.commands.some(({ $case }) => $case === "pause"));
+  });
+
+  it("vacates the guest that was cancelled before its stream broke", async () => {
+    await using running = await withRunningGuest(redis);
+    const { test, peer, id, lease } = running;
+    peer.leases.clear(); // it is told to vacate and does not come to it
+    await test.clients.guests.cancel({ id, reason: "" });
+    await peer.until(() => peer.commands.some(({ $case }) => $case === "vacate"));
+    peer.disconnect();
+    await untilAgents(test, 0);
+    peer.leases.set(lease.header.leaseId, lease);
+    await peer.connect(test.controller.apiAddress, { leases: [peer.leaseReport(lease)] });
+    await untilState(test, id, GuestState.CANCELLED);
+  });
+});
+
+async function untilAgents(test: TestController, count: number): Promise<void> {
+  for await (const { agents } of test.clients.reports.watchFleet({ intervalMs: 100 }))
+    if (agents === count) return;
+}
