@@ -196,7 +196,10 @@ export class LeaseSteps {
       } catch (thrown) {
         // Nobody repeats it for us: the books have the step. Recovery puts the queue right after a restart.
         const error = asGleanerError(thrown);
-        this.#log.error({ err: error, lease: lease.id }, "the queue does not follow the end of an attempt yet");
+        this.#log.error(
+          { err: error, lease: lease.id },
+          "the queue does not follow the end of an attempt yet",
+        );
         if (error.code !== "REDIS_UNREACHABLE") break;
         await this.#clock.sleep(retryMs);
       }
