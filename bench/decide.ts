@@ -3,6 +3,7 @@ import { createDecider } from "../src/controller/decide.ts";
 import { decideCycle } from "../src/core/cycle.ts";
 import type { CycleSettings, Snapshot } from "../src/core/snapshot.ts";
 import { defaults } from "../src/config/defaults.ts";
+import { median } from "./harness/statistics.ts";
 import type { Bench } from "./harness/bench.ts";
 import { BlockMeter } from "./harness/block-meter.ts";
 import { randomFleet } from "./harness/fleet.ts";
@@ -119,9 +120,4 @@ function timeMs(fleet: Snapshot): number {
   const startMs = performance.now();
   decideCycle(fleet, settings);
   return performance.now() - startMs;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? NaN;
 }

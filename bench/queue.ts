@@ -7,6 +7,7 @@ import type { GuestSpec } from "../src/core/guest.ts";
 import { openGuestQueue, type GuestQueue } from "../src/queue/guest-queue.ts";
 import { connectRedis } from "../src/store/connection.ts";
 import { startRedisServer } from "../src/store/redis-server.ts";
+import { median } from "./harness/statistics.ts";
 import type { Bench, BenchValues } from "./harness/bench.ts";
 
 const bench: Bench = {
@@ -86,10 +87,6 @@ async function inParallel(
     while (next < count) await act(next++);
   };
   await Promise.all(Array.from({ length: inFlight }, worker));
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 }
 
 function specOf(lane: number): GuestSpec {

@@ -5,7 +5,8 @@ import { RecallStage, Rung, type RecallRequest } from "../src/gen/gleaner/v1/own
 import { AgentPeer } from "../test/support/agent-peer.ts";
 import type { Bench, BenchValues } from "./harness/bench.ts";
 import { submissionOf } from "./harness/guests.ts";
-import { BenchProcess, loopback, quantile, startStack, type BenchStack } from "./harness/stack.ts";
+import { BenchProcess, loopback, startStack, type BenchStack } from "./harness/stack.ts";
+import { quantile } from "./harness/statistics.ts";
 import { TickGuest } from "./harness/tick-guest.ts";
 
 const bench: Bench = {

@@ -4,7 +4,8 @@ import { connectRedis } from "../src/store/connection.ts";
 import { LeaseState, Mover } from "../src/gen/gleaner/v1/agents.ts";
 import { AgentPeer } from "../test/support/agent-peer.ts";
 import type { Bench, BenchValues } from "./harness/bench.ts";
-import { loopback, median, startStack, type BenchStack } from "./harness/stack.ts";
+import { loopback, startStack, type BenchStack } from "./harness/stack.ts";
+import { median } from "./harness/statistics.ts";
 
 const bench: Bench = {
   name: "submit",
@@ -23,17 +24,20 @@ const bench: Bench = {
 };
 export default bench;
 
+/** Every guest fits at once, so that nothing but the way itself is measured. */
+const settings = {
+  listen: loopback,
+  queue: { openPerTenantMax: 100_000_000 },
+  cycle: { intervalMs: 1_000, intervalMsMin: 5 },
+  telemetry: { sampleIntervalMs: 15_000, staleMs: 3_600_000 },
+  forecast: { fitChanceMin: 0, evictionPenaltyMs: 0, resumeIdleMsMin: 0 },
+  guest: { startMs: 0, noticeMs: 0 },
+  policies: [{ pool: "*", mode: "lend", idleMsMin: 0 }],
+};
+
 async function run(options: BenchValues) {
   const { rounds = 0, batch = 0, inFlight = 0, unary = 0 } = options;
-  await using stack = await startStack({
-    listen: loopback,
-    queue: { openPerTenantMax: 100_000_000 },
-    cycle: { intervalMs: 1_000, intervalMsMin: 5 },
-    telemetry: { sampleIntervalMs: 15_000, staleMs: 3_600_000 },
-    forecast: { fitChanceMin: 0, evictionPenaltyMs: 0, resumeIdleMsMin: 0 },
-    guest: { startMs: 0, noticeMs: 0 },
-    policies: [{ pool: "*", mode: "lend", idleMsMin: 0 }],
-  });
+  await using stack = await startStack(settings);
   const redis = await connectRedis(stack.redis.url, { name: "bench", maxRetriesPerRequest: null });
   const raw = new Queue("raw", { connection: redis, prefix: "{raw}" });
   await raw.waitUntilReady();
@@ -74,15 +78,7 @@ async function run(options: BenchValues) {
 
 /** Queue → lease → agent → done, with an agent that ends each guest at once instead of starting a process. */
 async function measureAdmissions({ admissions = 0, devices = 0 }: BenchValues): Promise<number> {
-  await using stack = await startStack({
-    listen: loopback,
-    queue: { openPerTenantMax: 100_000_000 },
-    cycle: { intervalMs: 1_000, intervalMsMin: 5 },
-    telemetry: { sampleIntervalMs: 15_000, staleMs: 3_600_000 },
-    forecast: { fitChanceMin: 0, evictionPenaltyMs: 0, resumeIdleMsMin: 0 },
-    guest: { startMs: 0, noticeMs: 0 },
-    policies: [{ pool: "*", mode: "lend", idleMsMin: 0 }],
-  });
+  await using stack = await startStack(settings);
   const peer = new AgentPeer({
     host: "bench",
     devices: Array.from({ length: devices }, (_, i) => `GPU-bench-${i}`),
