@@ -14,6 +14,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import { lostStep } from "./lost-step.ts";
+import { strayLeases } from "./recovery.ts";
 import type { Decider } from "./decide.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Journal } from "./journal.ts";
@@ -52,6 +53,8 @@ interface CycleParts {
 export class Cycle {
   readonly #parts: CycleParts;
   #hasRoom = true;
+  /** A cycle failed: what it lent may be in the books and nowhere else. */
+  #hasStrays = false;
   #wanted = Promise.withResolvers<void>();
 
   constructor(parts: CycleParts) {
@@ -76,7 +79,8 @@ export class Cycle {
       try {
         await this.#once();
       } catch (thrown) {
-        log.error({ err: thrown }, "a decision cycle failed; nothing was lent by it");
+        this.#hasStrays = true;
+        log.error({ err: thrown }, "a decision cycle failed; what it lent and did not start is given back");
         await clock.sleep(settings.cycle.intervalMs, signal);
       }
       await clock.sleep(Math.max(0, settings.cycle.intervalMsMin - (clock.monotonicMs() - begunMs)), signal);
@@ -94,6 +98,7 @@ export class Cycle {
     const { queue, snapshots, decider, metrics, tenants, clock } = this.#parts;
     // 1 heads
     await queue.refill();
+    if (this.#hasStrays) await this.#giveBackStrays();
     // 2 snapshot
     tenants.count();
     const begunMs = clock.monotonicMs();
@@ -177,6 +182,15 @@ export class Cycle {
     });
   }
 
+  async #giveBackStrays(): Promise<void> {
+    const { fleet, steps, store, queue } = this.#parts;
+    for (const lease of await strayLeases({ fleet, steps, store })) {
+      queue.admit(lease.guestId);
+      this.#giveBack(lease, "its lend was not answered");
+    }
+    this.#hasStrays = false;
+  }
+
   /** Ends a lease whose start was never sent; it counts against nobody. */
   #giveBack(lease: Lease, why: string): void {
     const { steps, fleet, clock } = this.#parts;
@@ -202,12 +216,9 @@ export class Cycle {
   #start(lease: Lease, guest: WaitingGuest): void {
     const { fleet, clock, settings } = this.#parts;
     const session = fleet.agents.get(lease.host);
-    const stillFree = lease.grants.every(({ device: uuid }) => {
-      const device = fleet.devices.get(uuid);
-      return device !== undefined && device.recalls.size === 0 && clock.monotonicMs() >= device.restUntilMs;
-    });
-    if (session === undefined || !stillFree) {
-      this.#giveBack(lease, session === undefined ? "its agent left" : "the owner recalled the device");
+    // What came while the books were written found no lease to take back.
+    if (session === undefined || !this.#mayLend(lease)) {
+      this.#giveBack(lease, session === undefined ? "its agent left" : "the owner wants the device");
       return;
     }
     const { spec } = guest;
@@ -227,12 +238,13 @@ export class Cycle {
   }
 
   /** The live state may have moved since the snapshot; a stale decision is dropped, not failed. */
-  #mayLend(lend: Lend): boolean {
-    const { fleet, clock } = this.#parts;
+  #mayLend({ grants }: Pick<Lend, "grants">): boolean {
+    const { fleet, signals, clock } = this.#parts;
     const nowMs = clock.monotonicMs();
-    return lend.grants.every(({ device: uuid }) => {
+    return grants.every(({ device: uuid }) => {
       const device = fleet.devices.get(uuid);
       if (device === undefined || device.recalls.size > 0 || nowMs < device.restUntilMs) return false;
+      if (signals.standsAgainst(device.info) !== null) return false;
       if (device.quarantine !== null || fleet.agentOf(device) === undefined) return false;
       return device.tracker.at(nowMs).state === "idle";
     });

@@ -29,6 +29,10 @@ import type { TenantUses } from "./tenant-uses.ts";
 /** A page that filters by state reads this many guests of the list at most before it answers with what it has. */
 const scannedMax = 10_000;
 
+/** A guest that is between the queue and a device is there for a moment only. */
+const cancelTriesMax = 100;
+const cancelRetryMs = 50;
+
 interface GuestsParts {
   readonly fleet: Fleet;
   readonly queue: GuestQueue;
@@ -90,16 +94,14 @@ export class Guests implements GuestDesk {
     return { guests: found, nextAfterSequence: after };
   }
 
-  async cancel(id: string, reason: string): Promise<GuestView> {
-    const { fleet, queue, store, orders, clock, log } = this.#parts;
+  async cancel(id: string, reason: string, triesLeft = cancelTriesMax): Promise<GuestView> {
+    const { fleet, orders, log } = this.#parts;
     const guest = await this.get(id);
     if (guest.state === "succeeded" || guest.state === "failed" || guest.state === "cancelled") return guest;
     const why = reason || "cancelled by its submitter";
     const live = fleet.leases.get(guest.leaseId);
     if (live === undefined) {
-      // The record first: it is the truth, and the queue follows it.
-      await store.endWaiting(id, guest.spec.tenant, "cancelled", why, clock.wallMs());
-      await queue.cancelWaiting(id);
+      if (!(await this.#endWaiting(guest, why))) return this.#cancelLater(id, why, triesLeft);
     } else {
       const { host } = live.lease;
       if (!fleet.agents.has(host)) throw new GleanerError("AGENT_UNREACHABLE", { host });
@@ -109,6 +111,21 @@ export class Guests implements GuestDesk {
     const now = await this.get(id);
     this.#parts.changes.publish(now);
     return now;
+  }
+
+  /** False: the books hold a lease of it, which is about to start or has just ended. */
+  async #endWaiting({ id, spec }: GuestView, why: string): Promise<boolean> {
+    const { queue, store, clock } = this.#parts;
+    // The record first: it is the truth, and the queue follows it.
+    const { ended } = await store.endWaiting(id, spec.tenant, "cancelled", why, clock.wallMs());
+    if (ended) await queue.cancelWaiting(id);
+    return ended;
+  }
+
+  async #cancelLater(id: string, why: string, triesLeft: number): Promise<GuestView> {
+    if (triesLeft === 0) throw new GleanerError("GUEST_MOVING", { id });
+    await this.#parts.clock.sleep(cancelRetryMs);
+    return this.cancel(id, why, triesLeft - 1);
   }
 
   watch(filter: WatchFilter, signal: AbortSignal): AsyncIterable<GuestChange> {

@@ -1,3 +1,4 @@
+import type { Lease } from "../core/lease.ts";
 import type { Settings } from "../config/settings.ts";
 import type { GuestQueue } from "../queue/guest-queue.ts";
 import type { LeaseStore } from "../store/lease-store.ts";
@@ -39,6 +40,22 @@ export async function recover(parts: {
     },
     `read the books: ${leases.length} live leases, ${found.waiting} guests at the heads`,
   );
+}
+
+/** Leases that were booked though the answer was lost: nobody knows of them but the books. */
+export async function strayLeases({
+  fleet,
+  steps,
+  store,
+}: {
+  fleet: Fleet;
+  steps: LeaseSteps;
+  store: LeaseStore;
+}): Promise<Lease[]> {
+  // What ended before now has left the books by the time that they are read; what ends later is known here.
+  const known = new Set(fleet.leases.keys());
+  await steps.flush();
+  return (await store.liveLeases()).filter(({ id }) => !known.has(id));
 }
 
 /**

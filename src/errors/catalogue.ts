@@ -101,6 +101,12 @@ export const catalogue = {
     message: "Agent {agentId} was refused: {problem}",
     remedy: "Correct the agent's configuration and start it again.",
   },
+  GUEST_MOVING: {
+    status: "UNAVAILABLE",
+    message: "Guest {id} is on its way to or from a device, and was not cancelled.",
+    remedy:
+      "Try again in a second; where that goes on, Redis does not take what the controller writes: see its log.",
+  },
   CONTROLLER_SYNCING: {
     status: "UNAVAILABLE",
     message: "The controller is still reading its state after a start.",

@@ -4,6 +4,7 @@ import { GuestState } from "../../src/gen/gleaner/v1/guests.ts";
 import { RecallStage, Rung } from "../../src/gen/gleaner/v1/owners.ts";
 import { connectRedis } from "../../src/store/connection.ts";
 import { LeaseStore } from "../../src/store/lease-store.ts";
+import { queueKeys } from "../../src/queue/keys.ts";
 import { AgentPeer, type PeerLease } from "../support/agent-peer.ts";
 import { processGuest, startTestController, type TestController } from "../support/controller.ts";
 import { startTestRedis, type TestRedis } from "../support/redis.ts";
@@ -140,6 +141,47 @@ describe("an agent that comes back", () => {
     await untilState(test, id, GuestState.CANCELLED);
   });
 });
+
+describe("a lend whose answer was lost", () => {
+  it("I4: is given back, and nobody who cancels its guest meanwhile is told that it was done when it was not", async () => {
+    const client = await connectRedis(redis.url, { name: "test" });
+    await client.flushall();
+    await using test = await startTestController({ redisUrl: redis.url });
+    const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
+    await peer.connect(test.controller.apiAddress);
+    const [stays, cancelled] = [await submit(test), await submit(test)];
+    while ((await test.clients.guests.explain({ id: cancelled })).obstacles.length === 0);
+    const { epoch } = await firstOf(test.clients.reports.watchFleet({ intervalMs: 100 }));
+    const grants = [{ device: "GPU-1", sharePermille: 500, memoryMib: 0 }];
+    const lend = (guestId: string) => ({ epoch, guestId, tenant: "team-a", host: "host-a", grants });
+    const rest = {
+      memoryLendableMib: [null],
+      trustGroup: "",
+      reasonCode: "fits",
+      reason: "",
+      forecastHash: "",
+    };
+    const requests = [stays, cancelled].map((id) => ({ ...lend(id), ...rest }));
+    const lent = await new LeaseStore(client, "default").lend(requests, Date.now());
+    expect(lent).toMatchObject([{ lent: { attempt: 1 } }, { lent: { attempt: 1 } }]);
+    const answer = test.clients.guests.cancel({ id: cancelled, reason: "" });
+
+    // A cycle fails, as it does when the connection breaks.
+    await client.set(queueKeys("default").lanesToAsk, "unreadable");
+    peer.sample(0);
+    while (!/errorstat_WRONGTYPE/.test(await client.info("errorstats")));
+    await client.del(queueKeys("default").lanesToAsk);
+    client.disconnect();
+    expect((await answer).guest).toMatchObject({ state: GuestState.CANCELLED });
+    expect(await untilState(test, stays, GuestState.RUNNING)).toMatchObject({ attempts: 2, evictions: 0 });
+    peer.disconnect();
+  });
+});
+
+async function firstOf<T>(items: AsyncIterable<T>): Promise<T> {
+  for await (const item of items) return item;
+  throw new Error("the stream ended");
+}
 
 async function untilAgents(test: TestController, count: number): Promise<void> {
   for await (const { agents } of test.clients.reports.watchFleet({ intervalMs: 100 }))
