@@ -1,10 +1,12 @@
+import { join } from "node:path";
 import { Queue } from "bullmq";
 import { submissionOf } from "./harness/guests.ts";
 import { connectRedis } from "../src/store/connection.ts";
 import { LeaseState, Mover } from "../src/gen/gleaner/v1/agents.ts";
+import { GuestState } from "../src/gen/gleaner/v1/guests.ts";
 import { AgentPeer } from "../test/support/agent-peer.ts";
 import type { Bench, BenchValues } from "./harness/bench.ts";
-import { loopback, startStack, type BenchStack } from "./harness/stack.ts";
+import { BenchProcess, loopback, startStack, type BenchStack } from "./harness/stack.ts";
 import { median } from "./harness/statistics.ts";
 
 const bench: Bench = {
@@ -19,6 +21,7 @@ const bench: Bench = {
     unary: { value: 1_000, help: "unary submissions in one round" },
     admissions: { value: 5_000, help: "guests that end at once" },
     devices: { value: 128, help: "devices on which they do" },
+    processes: { value: 300, help: "guests that are processes which end at once, on a real agent" },
   },
   run,
 };
@@ -72,6 +75,7 @@ async function run(options: BenchValues) {
       rawBatchPerS: perS("rawBatch", batch),
       rawPerS: perS("rawUnary", unary),
       admissionsPerS,
+      admissionsWithProcessPerS: await measureProcesses(options),
     },
   };
 }
@@ -103,6 +107,37 @@ async function measureAdmissions({ admissions = 0, devices = 0 }: BenchValues): 
   const tookMs = performance.now() - startedMs;
   peer.disconnect();
   return (admissions / tookMs) * 1_000;
+}
+
+/** The same with the product's own agent, which starts a process in a cgroup for each and proves that it is gone. */
+async function measureProcesses({ processes = 0 }: BenchValues): Promise<number> {
+  await using stack = await startStack(settings);
+  await hold(stack, true);
+  await using _agent = await BenchProcess.start({
+    role: "agent",
+    dataDir: join(stack.dir, "agent"),
+    settings,
+    controllerAddress: stack.controller.address,
+    host: "bench",
+    devices: Array.from({ length: 16 }, (_, i) => `GPU-bench-${i}`),
+    sampleIntervalMs: 15_000,
+  });
+  const ids = new Set<string>();
+  const workload = { $case: "process" as const, value: { command: ["true"], env: {}, workingDir: "" } };
+  const { results } = await stack.clients.guests.submitBatch({
+    requests: Array.from({ length: processes }, (_, i) => ({
+      ...submissionOf(i),
+      spec: { ...submissionOf(i).spec!, workload },
+    })),
+  });
+  for (const { outcome } of results) if (outcome?.$case === "accepted") ids.add(outcome.value.guest!.id);
+  const startedMs = performance.now();
+  await hold(stack, false);
+  for await (const { guest } of stack.clients.guests.watch({ ids: [], tenant: "", changesOnly: false })) {
+    if (guest?.state === GuestState.SUCCEEDED) ids.delete(guest.id);
+    if (ids.size === 0) break;
+  }
+  return (processes / (performance.now() - startedMs)) * 1_000;
 }
 
 async function hold({ clients }: BenchStack, isHeld: boolean): Promise<void> {

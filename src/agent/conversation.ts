@@ -3,7 +3,7 @@ import { agentPolicyFromProto } from "../api/convert/policy.ts";
 import { type LocalRecallStep, localRecallToProto, recallStages } from "../api/convert/recall.ts";
 import { deviceToProto, sampleToProto } from "../api/convert/sample.ts";
 import type { Settings } from "../config/settings.ts";
-import type { Sample } from "../core/device.ts";
+import type { DeviceUuid, Sample } from "../core/device.ts";
 import { isLive } from "../core/lease.ts";
 import type { ConnectRequest, Hello, PoolSettings, Welcome } from "../gen/gleaner/v1/agents.ts";
 import { systemClock } from "../runtime/clock.ts";
@@ -47,6 +47,8 @@ const repeatsMax = 500;
 export class Conversation implements LinkUser {
   readonly #parts: ConversationParts;
   readonly #link: ControllerLink;
+  /** The newest of each device. */
+  readonly #latest = new Map<DeviceUuid, Sample>();
   #recallAddress = "";
   #renewTimer: NodeJS.Timeout | undefined;
   #renewIntervalMs: number;
@@ -83,6 +85,11 @@ export class Conversation implements LinkUser {
   }
 
   sendSamples(batch: readonly Sample[]): void {
+    for (const sample of batch) this.#latest.set(sample.device, sample);
+    this.#pushSamples(batch);
+  }
+
+  #pushSamples(batch: readonly Sample[]): void {
     this.#link.sendSamples(() => {
       const nowMs = systemClock.monotonicMs();
       return {
@@ -125,6 +132,8 @@ export class Conversation implements LinkUser {
       );
     fence.save().catch((err: unknown) => logger.error({ err }, "the leader's epoch could not be kept"));
     for (const settings of welcome.pools) this.#pool(settings);
+    // What is known already, so that a new controller need not wait for the next reading.
+    this.#pushSamples([...this.#latest.values()]);
     terms.welcomed(welcome.termMs, helloSentAtMs);
     this.#repeat(Infinity);
     this.#renewIntervalMs = welcome.renewIntervalMs;

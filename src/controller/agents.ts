@@ -180,10 +180,9 @@ export class Agents implements AgentDesk {
         generation: 0,
         number: 0,
       });
-    if (largest.generation <= reign.generation) return;
-    const generation = await reign.raiseGeneration(largest.generation);
+    if ((await reign.raiseAbove(largest)) === "newer_already") return;
     log.error(
-      { agent: hello.agentId, generation },
+      { agent: hello.agentId, generation: reign.generation },
       "Redis is older than this agent's tokens: a new generation begins",
     );
   }
@@ -226,7 +225,6 @@ export class Agents implements AgentDesk {
     const acknowledge = () =>
       session.send({ $case: "leaseReportAck", value: { leaseId: report.leaseId, step: report.step } });
     this.#parts.steps.take(report, acknowledge);
-    if (!isLive(report.state)) this.#parts.wake();
   }
 
   #samples(session: AgentSession, { samples }: Samples): void {

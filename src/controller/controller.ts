@@ -87,8 +87,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     logger: log,
   });
 
-  const { epoch, generation } = await store.takeLead(clock.wallMs());
-  const reign = new Reign(store, epoch, generation);
+  const reign = new Reign(store, await store.takeLead(clock.wallMs()));
 
   const fleet = new Fleet();
   const signals = new OwnerSignals(new OwnerStore(redis, settings.zone, log), clock, settings);
@@ -182,6 +181,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     metrics,
   });
   const wake = () => cycle.wake();
+  steps.onEnded(wake);
   const logs = new LogReads();
   const agents = new Agents({
     fleet,
@@ -250,7 +250,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
   ];
   ready = true;
   log.info(
-    { api: api.address, http: http.address, epoch, zone: settings.zone },
+    { api: api.address, http: http.address, epoch: reign.epoch, zone: settings.zone },
     `controller serves on ${api.address}`,
   );
 
@@ -264,7 +264,8 @@ export async function startController(options: ControllerOptions): Promise<Runni
       recalls.close();
       await api.close(2_000);
       await steps.close();
-      await tenants.save();
+      // What Redis does not take now is a little of the tenants' past; everything else is closed all the same.
+      await tenants.save().catch((err: unknown) => log.warn({ err }, "tenants' use was not saved"));
       await journal.close();
       await drain.close();
       await decider.close();

@@ -38,6 +38,7 @@ export class LeaseSteps {
   readonly #log: Logger;
   readonly #metrics: Metrics;
   readonly #listeners: StepListener[] = [];
+  readonly #endListeners: (() => void)[] = [];
   #waiting: Waiting[] = [];
   /** By lease: how many of its steps the books do not have. */
   readonly #unbooked = new Map<string, number>();
@@ -60,6 +61,11 @@ export class LeaseSteps {
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#metrics = parts.metrics;
+  }
+
+  /** Called when an attempt's end is in the books: only then can its devices be lent again. */
+  onEnded(listener: () => void): void {
+    this.#endListeners.push(listener);
   }
 
   onStep(listener: StepListener): void {
@@ -166,6 +172,7 @@ export class LeaseSteps {
     if (unbooked > 0) this.#unbooked.set(step.leaseId, unbooked);
     else this.#unbooked.delete(step.leaseId);
     acknowledge();
+    if (step.settlement !== null) for (const listener of this.#endListeners) listener();
   }
 
   async #endAttempt(

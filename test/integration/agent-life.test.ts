@@ -54,6 +54,17 @@ describe("the life of a guest on an agent", () => {
     expect(seen.join("\n")).not.toContain("SECRET");
   });
 
+  it("tells a new controller what it knows of its devices, without waiting for the next reading", async () => {
+    await using rig = await AgentRig.up();
+    await rig.known();
+    await rig.controller.reconnected();
+    await rig.controller.until(() => rig.controller.all("samples").length > 0);
+    const again = rig.controller.all("samples").at(-1);
+    expect(again?.samples.map(({ device, utilPct }) => [device, utilPct]).toSorted()).toEqual(
+      gpu.map((uuid) => [uuid, 0]),
+    );
+  });
+
   it("keeps the checkpoints of a guest across its attempts", async () => {
     await using rig = await AgentRig.up();
     const command = sh(
