@@ -153,6 +153,7 @@ export class Cycle {
         if (result.refused === "guest_ended") ended.push(lend.guestId);
         return;
       }
+      reign.gave(result.lent.token);
       if (!queue.admit(lend.guestId)) {
         this.#giveBack(result.lent, "the guest left the queue");
         return;

@@ -73,14 +73,14 @@ export class Owners implements OwnerDesk {
       createdAtMs,
       expiresAtMs: ttlMs === null ? null : createdAtMs + ttlMs,
     };
-    const kept = signals.hold(hold);
     if (recall) {
       const order = { target, deadlineMs: null, firstRung: null, reason: reason || "hold", holdMs: 0 };
       // Nobody follows this stream: the recall goes on by itself.
       void recalls.recall(order, AbortSignal.abort());
     }
+    // In memory in this same turn: nothing is lent between the recall and the hold.
+    await signals.hold(hold);
     log.info({ hold: hold.id, target, reason }, "lending is held");
-    await kept;
     return hold;
   }
 
@@ -136,7 +136,13 @@ export class Owners implements OwnerDesk {
 
 /** Whether every device of the inner target lies in the outer one. */
 function isWithin(inner: Target, outer: Target, devices: Iterable<Device>): boolean {
-  if (outer.kind === "fleet") return true;
-  for (const { info } of devices) if (targetCovers(inner, info) && !targetCovers(outer, info)) return false;
-  return true;
+  if (outer.kind === "fleet" || identify(inner) === identify(outer)) return true;
+  let any = false;
+  for (const { info } of devices) {
+    if (!targetCovers(inner, info)) continue;
+    if (!targetCovers(outer, info)) return false;
+    any = true;
+  }
+  // Of devices that no agent has told of yet, nobody knows where they lie.
+  return any;
 }

@@ -60,12 +60,12 @@ export class LeaseStore {
     this.#bounds = bounds;
   }
 
-  /** Deposes whoever led before: from now on their epoch is refused. */
-  async takeLead(atMs: number): Promise<{ epoch: number; generation: number }> {
+  /** Deposes whoever led before: from now on their epoch is refused. `number` is the last token's. */
+  async takeLead(atMs: number): Promise<{ epoch: number; generation: number; number: number }> {
     const command = this.#redis.gleanerTakeLead(this.#keys.lead, atMs, this.#epoch);
-    const [epoch, generation] = await ask(this.#redis, command);
+    const [epoch, generation, number] = await ask(this.#redis, command);
     this.#epoch = epoch;
-    return { epoch, generation };
+    return { epoch, generation, number };
   }
 
   /**

@@ -6,7 +6,7 @@ type Word = string | number;
 
 declare module "ioredis" {
   interface RedisCommander<Context> {
-    gleanerTakeLead(...args: Word[]): Result<[epoch: number, generation: number], Context>;
+    gleanerTakeLead(...args: Word[]): Result<[epoch: number, generation: number, number: number], Context>;
     gleanerRaiseGeneration(...args: Word[]): Result<number | null, Context>;
     gleanerLend(...args: Word[]): Result<[answer: string, detail: string], Context>;
     gleanerApplyStep(...args: Word[]): Result<[answer: string, detail: string], Context>;

@@ -3,6 +3,7 @@ import { LeaseState, Mover } from "../../src/gen/gleaner/v1/agents.ts";
 import { GuestState } from "../../src/gen/gleaner/v1/guests.ts";
 import { RecallStage, Rung } from "../../src/gen/gleaner/v1/owners.ts";
 import { connectRedis } from "../../src/store/connection.ts";
+import { zoneKeys } from "../../src/store/keys.ts";
 import { LeaseStore } from "../../src/store/lease-store.ts";
 import { queueKeys } from "../../src/queue/keys.ts";
 import { AgentPeer, type PeerLease } from "../support/agent-peer.ts";
@@ -153,15 +154,15 @@ describe("a lend whose answer was lost", () => {
     while ((await test.clients.guests.explain({ id: cancelled })).obstacles.length === 0);
     const { epoch } = await firstOf(test.clients.reports.watchFleet({ intervalMs: 100 }));
     const grants = [{ device: "GPU-1", sharePermille: 500, memoryMib: 0 }];
-    const lend = (guestId: string) => ({ epoch, guestId, tenant: "team-a", host: "host-a", grants });
-    const rest = {
+    const terms = {
       memoryLendableMib: [null],
       trustGroup: "",
       reasonCode: "fits",
       reason: "",
       forecastHash: "",
     };
-    const requests = [stays, cancelled].map((id) => ({ ...lend(id), ...rest }));
+    const lend = { epoch, tenant: "team-a", host: "host-a", grants, ...terms };
+    const requests = [stays, cancelled].map((guestId) => Object.assign({ guestId }, lend));
     const lent = await new LeaseStore(client, "default").lend(requests, Date.now());
     expect(lent).toMatchObject([{ lent: { attempt: 1 } }, { lent: { attempt: 1 } }]);
     const answer = test.clients.guests.cancel({ id: cancelled, reason: "" });
@@ -175,6 +176,45 @@ describe("a lend whose answer was lost", () => {
     expect((await answer).guest).toMatchObject({ state: GuestState.CANCELLED });
     expect(await untilState(test, stays, GuestState.RUNNING)).toMatchObject({ attempts: 2, evictions: 0 });
     peer.disconnect();
+  });
+});
+
+describe("a controller that starts again", () => {
+  it("I2: begins a new generation where Redis came back older than an agent's tokens", async () => {
+    await using own = await startTestRedis();
+    const first = await withRunningGuest(own);
+    const { header } = first.lease;
+    await first[Symbol.asyncDispose]();
+    const client = await connectRedis(own.url, { name: "test" });
+    await client.hincrby(zoneKeys("default").lead, "number", -1);
+    client.disconnect();
+    await using test = await startTestController({ redisUrl: own.url });
+    const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
+    await peer.connect(test.controller.apiAddress, { tokens: [{ device: "GPU-1", token: header.token }] });
+    expect(peer.commands[0]).toMatchObject({ $case: "welcome", value: { generation: 2 } });
+    peer.disconnect();
+  });
+
+  it("keeps the hints of a pool whose agents are not back yet when another owner says Idle", async () => {
+    const client = await connectRedis(redis.url, { name: "test" });
+    await client.flushall();
+    client.disconnect();
+    const poolOf = (pool: string) => ({ scope: { $case: "pool" as const, value: { pool, devices: 0 } } });
+    const training = new AgentPeer({ host: "host-a", devices: ["GPU-1"], pool: "training" });
+    const serving = new AgentPeer({ host: "host-b", devices: ["GPU-2"], pool: "serving" });
+    const first = await startTestController({ redisUrl: redis.url });
+    await training.connect(first.controller.apiAddress);
+    await first.clients.owners.busy({ target: poolOf("training"), ttlMs: 60_000, reason: "" });
+    training.disconnect();
+    await first.stop();
+
+    await using test = await startTestController({ redisUrl: redis.url });
+    await serving.connect(test.controller.apiAddress);
+    expect(await test.clients.owners.idle({ target: poolOf("serving") })).toMatchObject({ hintsEnded: 0 });
+    await training.connect(test.controller.apiAddress);
+    expect(await test.clients.owners.idle({ target: poolOf("training") })).toMatchObject({ hintsEnded: 1 });
+    serving.disconnect();
+    training.disconnect();
   });
 });
 

@@ -3,6 +3,7 @@ import type {
   CommandHeader,
   ConnectRequest,
   ConnectResponse,
+  DeviceToken,
   LeaseReport,
   StartCommand,
 } from "../../src/gen/gleaner/v1/agents.ts";
@@ -49,7 +50,10 @@ export class AgentPeer {
   }
 
   /** Resolves with Welcome. */
-  async connect(address: string, hello: { leases?: LeaseReport[] } = {}): Promise<void> {
+  async connect(
+    address: string,
+    hello: { leases?: LeaseReport[]; tokens?: DeviceToken[] } = {},
+  ): Promise<void> {
     const clients = connectClients(address);
     this.#close = () => clients.close();
     this.#outgoing = new Channel(100_000);
@@ -70,7 +74,7 @@ export class AgentPeer {
           memoryTotalMib: 49_152,
         })),
         leases: hello.leases ?? [],
-        tokens: [],
+        tokens: hello.tokens ?? [],
       },
     });
     const incoming = clients.agents.connect(this.#outgoing, { signal: this.#abort.signal });
