@@ -23,7 +23,7 @@ export class RecallTargets {
       case "fleet":
         return [...this.#fleet.devices.values()];
       case "devices":
-        return target.uuids.map((uuid) => {
+        return [...new Set(target.uuids)].map((uuid) => {
           const device = this.#fleet.devices.get(uuid);
           if (device === undefined) throw new GleanerError("DEVICE_NOT_FOUND", { uuid });
           return device;

@@ -143,6 +143,17 @@ describe("an agent that comes back", () => {
   });
 });
 
+describe("a recall", () => {
+  it("ends although its owner names a device twice", async () => {
+    await using running = await withRunningGuest(redis);
+    const { test } = running;
+    const stages: RecallStage[] = [];
+    const recall = { ...recallOf(["GPU-1", "GPU-1"], 3_000), firstRung: Rung.VACATE };
+    for await (const { stage } of test.clients.owners.recall(recall)) stages.push(stage);
+    expect(stages).toEqual([RecallStage.ACCEPTED, RecallStage.VACATING, RecallStage.RELEASED]);
+  });
+});
+
 describe("a lend whose answer was lost", () => {
   it("I4: is given back, and nobody who cancels its guest meanwhile is told that it was done when it was not", async () => {
     const client = await connectRedis(redis.url, { name: "test" });
