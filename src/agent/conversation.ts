@@ -133,7 +133,7 @@ export class Conversation implements LinkUser {
     fence.save().catch((err: unknown) => logger.error({ err }, "the leader's epoch could not be kept"));
     for (const settings of welcome.pools) this.#pool(settings);
     // What is known already, so that a new controller need not wait for the next reading.
-    this.#pushSamples([...this.#latest.values()]);
+    if (this.#latest.size > 0) this.#pushSamples([...this.#latest.values()]);
     terms.welcomed(welcome.termMs, helloSentAtMs);
     this.#repeat(Infinity);
     this.#renewIntervalMs = welcome.renewIntervalMs;
