@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseSettings } from "../../src/config/settings.ts";
 import type { DeviceInfo, Sample } from "../../src/core/device.ts";
@@ -63,11 +64,23 @@ class ToldSource implements TelemetrySource {
 
 let stop = async () => {};
 let source: ToldSource | null = null;
+/** Off until it is asked for: its timer costs processor time. */
+const loop = monitorEventLoopDelay({ resolution: 1 });
 
-process.on("message", (message: Role | "usage" | "stop" | { devices: string[]; utilPct: number }) => {
+type Message = Role | "usage" | "watchLoop" | "stop" | { devices: string[]; utilPct: number };
+
+process.on("message", (message: Message) => {
   if (message === "usage") {
     const { user, system } = process.cpuUsage();
-    process.send?.({ cpuMs: (user + system) / 1_000, rssMiB: process.memoryUsage.rss() / 2 ** 20 });
+    process.send?.({
+      cpuMs: (user + system) / 1_000,
+      rssMiB: process.memoryUsage.rss() / 2 ** 20,
+      blockMs: loop.max / 1e6,
+    });
+  } else if (message === "watchLoop") {
+    loop.enable();
+    loop.reset();
+    process.send?.({});
   } else if (message === "stop") {
     void stop().finally(() => process.exit(0));
   } else if ("utilPct" in message) {

@@ -27,6 +27,8 @@ export type Role =
 export interface Usage {
   readonly cpuMs: number;
   readonly rssMiB: number;
+  /** For how long at most the main thread was kept from its event loop since `watchLoop`; 0 before. */
+  readonly blockMs: number;
 }
 
 /** A part of the product in a process of its own, as in production, so that the bench's own work does not count as its. */
@@ -56,6 +58,12 @@ export class BenchProcess implements AsyncDisposable {
     this.#child.send("usage");
     const [usage] = (await once(this.#child, "message")) as [Usage];
     return usage;
+  }
+
+  /** Measures the main thread's longest block from now on. */
+  async watchLoop(): Promise<void> {
+    this.#child.send("watchLoop");
+    await once(this.#child, "message");
   }
 
   /** Tells an agent's source what its devices' utilisation is from the next sample on, or at once. */
