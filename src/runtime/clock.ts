@@ -1,4 +1,4 @@
-import { setTimeout as sleepFor } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleepFor } from "node:timers/promises";
 
 /** Time as a parameter, so that tests and the simulator can own it. */
 export interface Clock {
@@ -7,7 +7,14 @@ export interface Clock {
   wallMs(): number;
   /** Resolves early, without an error, when the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls once, unless what it answers is called before. More than 24 days ahead it calls early. */
+  after(ms: number, act: () => void): () => void;
+  /** Lets everybody else have a turn. */
+  turn(): Promise<void>;
 }
+
+/** What a timer can hold. */
+const timerMsMax = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
@@ -19,4 +26,9 @@ export const systemClock: Clock = {
       if (signal?.aborted !== true) throw thrown;
     }
   },
+  after(ms, act) {
+    const timer = setTimeout(act, Math.min(ms, timerMsMax));
+    return () => clearTimeout(timer);
+  },
+  turn: () => nextTurn(),
 };

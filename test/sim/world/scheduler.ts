@@ -1,0 +1,49 @@
+import { setImmediate as realTurn } from "node:timers/promises";
+import { Heap } from "../../../src/core/heap.ts";
+
+interface Due {
+  readonly atMs: number;
+  /** Of two at one moment the one that was asked for first comes first. */
+  readonly order: number;
+  act: (() => void) | null;
+}
+
+/** Calls it off; calling it off twice, or after it happened, changes nothing. */
+export type Cancel = () => void;
+
+/** Virtual time. What happens, happens in order, one thing at a time, each followed by all that it resolves. */
+export class Scheduler {
+  #nowMs = 0;
+  #count = 0;
+  readonly #due = new Heap<Due>((a, b) => a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order));
+
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** Things that have happened. */
+  happened = 0;
+
+  after(ms: number, act: () => void): Cancel {
+    const due: Due = { atMs: this.#nowMs + Math.max(0, ms), order: this.#count++, act };
+    this.#due.add(due);
+    return () => {
+      due.act = null;
+    };
+  }
+
+  /** Until nothing is due before `untilMs`, or `done` says so after a thing has happened. */
+  async run(untilMs: number, done: () => boolean): Promise<void> {
+    for (let next = this.#due.first; next !== undefined && next.atMs <= untilMs; next = this.#due.first) {
+      this.#due.removeFirst();
+      if (next.act === null) continue;
+      this.#nowMs = next.atMs;
+      this.happened += 1;
+      next.act();
+      // Promises that it resolved, and those that they resolve, are all carried on before the next thing happens.
+      await realTurn();
+      if (done()) return;
+    }
+    this.#nowMs = Math.max(this.#nowMs, untilMs);
+  }
+}
