@@ -120,8 +120,12 @@ function climb(ascent: Ascent): void {
     const kill = killDue(ascent.ladder);
     const vacate = vacateDue(ascent.ladder);
     if (nowMs >= kill.atMs) startKilling(ascent, kill.cause);
-    else if (state !== "vacating" && nowMs >= vacate.atMs) startVacating(ascent, vacate.cause);
-    else if (state === "running") pauseWhereAsked(ascent);
+    else if (state !== "vacating" && nowMs >= vacate.atMs) {
+      startVacating(ascent, vacate.cause);
+      // A notice of no length is over as it begins.
+      climb(ascent);
+      return;
+    } else if (state === "running") pauseWhereAsked(ascent);
   }
   insist(ascent);
 }
