@@ -1,10 +1,10 @@
 import { setImmediate } from "node:timers/promises";
-import { Worker } from "node:worker_threads";
 import type { CycleDecisions, Lend } from "../core/cycle.ts";
 import type { WaitExplanation } from "../core/cycle-explain.ts";
 import type { WaitingGuest } from "../core/guest.ts";
 import type { CycleSettings, DeviceView, Snapshot } from "../core/snapshot.ts";
 import { TableCurve } from "../core/survival-table.ts";
+import { AskedThread } from "../runtime/asked-thread.ts";
 import type { CycleWorkerData, FromWorker, ToWorker } from "./cycle-protocol.ts";
 import { Slices } from "./slices.ts";
 import { SlotMirror } from "./slot-mirror.ts";
@@ -19,38 +19,30 @@ const noWorkload = { kind: "process", command: [], env: {}, workingDir: "" } as 
 
 /** The caller's end of the thread that decides. */
 export class RemoteDecider {
-  readonly #worker: Worker;
+  readonly #thread: AskedThread<ToWorker, FromWorker>;
   readonly #curves = new SlotMirror<TableCurve>((filled) =>
-    this.#post({
+    this.#thread.tell({
       kind: "curves",
       filled: filled.map(({ slot, item: { table, ageMs } }) => ({ slot, item: { table, ageMs } })),
     }),
   );
   readonly #devices = new SlotMirror<DeviceView>((filled) =>
-    this.#post({
+    this.#thread.tell({
       kind: "devices",
       filled: filled.map(({ slot, item }) => ({ slot, item: this.#plainDevice(item) })),
     }),
   );
   readonly #guests = new SlotMirror<WaitingGuest>((filled) =>
-    this.#post({
+    this.#thread.tell({
       kind: "guests",
       filled: filled.map(({ slot, item }) => ({ slot, item: plainGuest(item) })),
     }),
   );
-  readonly #answers: PromiseWithResolvers<FromWorker>[] = [];
-  #failure: Error | null = null;
 
   constructor(settings: CycleSettings) {
     const workerData: CycleWorkerData = { settings };
-    this.#worker = new Worker(new URL("cycle-worker.ts", import.meta.url), { workerData, resourceLimits });
-    this.#worker.on("message", (message: FromWorker) => this.#answers.shift()?.resolve(message));
-    this.#worker.on("error", (error) =>
-      this.#fail(error instanceof Error ? error : new Error(String(error))),
-    );
-    this.#worker.on("exit", (code) =>
-      this.#fail(new Error(`the thread that decides ended with code ${code}`)),
-    );
+    const file = new URL("cycle-worker.ts", import.meta.url);
+    this.#thread = new AskedThread({ file, task: "decides", workerData, resourceLimits });
   }
 
   async decide(snapshot: Snapshot): Promise<CycleDecisions> {
@@ -60,12 +52,15 @@ export class RemoteDecider {
     const devices = await this.#devices.sync(snapshot.devices, slices);
     const guests = await this.#guests.sync(snapshot.guests, slices);
     await setImmediate();
-    const decided = await this.#ask({ kind: "decide", nowMs, pools, tenants, limits, devices, guests });
+    const decided = await this.#thread.ask(
+      { kind: "decide", nowMs, pools, tenants, limits, devices, guests },
+      [devices.buffer, guests.buffer],
+    );
     if (decided.kind !== "decided") throw new Error(`answered ${decided.kind} to decide`);
     const { waits, unlent } = decided;
     const lends: Lend[] = [];
     while (lends.length < decided.lends) {
-      const part = await this.#ask({ kind: "lends", from: lends.length, count: lendsPerMessage });
+      const part = await this.#thread.ask({ kind: "lends", from: lends.length, count: lendsPerMessage });
       if (part.kind !== "lends" || part.lends.length === 0) throw new Error(`answered ${part.kind} to lends`);
       lends.push(...part.lends);
     }
@@ -73,33 +68,13 @@ export class RemoteDecider {
   }
 
   async explain(guestId: string): Promise<WaitExplanation | null> {
-    const explained = await this.#ask({ kind: "explain", guestId });
+    const explained = await this.#thread.ask({ kind: "explain", guestId });
     if (explained.kind !== "explained") throw new Error(`answered ${explained.kind} to explain`);
     return explained.explanation;
   }
 
   async close(): Promise<void> {
-    await this.#worker.terminate();
-  }
-
-  async #ask(message: ToWorker): Promise<FromWorker> {
-    if (this.#failure !== null) throw this.#failure;
-    const answer = Promise.withResolvers<FromWorker>();
-    this.#answers.push(answer);
-    this.#post(message);
-    return answer.promise;
-  }
-
-  #post(message: ToWorker): void {
-    this.#worker.postMessage(
-      message,
-      message.kind === "decide" ? [message.devices.buffer, message.guests.buffer] : [],
-    );
-  }
-
-  #fail(error: Error): void {
-    this.#failure ??= error;
-    for (const answer of this.#answers.splice(0)) answer.reject(this.#failure);
+    await this.#thread.close();
   }
 
   #plainDevice(device: DeviceView) {
