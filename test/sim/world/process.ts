@@ -13,6 +13,7 @@ export class Life {
   #state: "runs" | "stands still" | "is dead" = "runs";
   /** What came due while it stood still, in order. */
   readonly #held: (() => void)[] = [];
+  readonly #mourners: (() => void)[] = [];
 
   constructor(host: Host, scheduler: Scheduler) {
     this.host = host;
@@ -53,9 +54,16 @@ export class Life {
     return promise;
   }
 
+  /** Whoever is connected hears of it. */
+  onDeath(mourn: () => void): void {
+    this.#mourners.push(mourn);
+  }
+
   kill(): void {
+    if (this.isDead) return;
     this.#state = "is dead";
     this.#held.length = 0;
+    for (const mourn of this.#mourners.splice(0)) mourn();
   }
 
   /** SIGSTOP. */
