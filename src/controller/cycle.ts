@@ -26,9 +26,6 @@ import { Slices } from "./slices.ts";
 import type { Snapshots } from "./snapshots.ts";
 import type { TenantUses } from "./tenant-uses.ts";
 
-/** The thread is kept no longer than about this at once. */
-const sliceMs = 2;
-
 interface CycleParts {
   readonly fleet: Fleet;
   readonly queue: GuestQueue;
@@ -218,8 +215,10 @@ export class Cycle {
     const { fleet, clock, settings } = this.#parts;
     const session = fleet.agents.get(lease.host);
     // What came while the books were written found no lease to take back.
-    if (session === undefined || !this.#mayLend(lease)) {
-      this.#giveBack(lease, session === undefined ? "its agent left" : "the owner wants the device");
+    const cancelled = fleet.leases.get(lease.id)?.cancel ?? null;
+    if (session === undefined || cancelled !== null || !this.#mayLend(lease)) {
+      const away = session === undefined ? "its agent left" : "the owner wants the device";
+      this.#giveBack(lease, cancelled?.reason ?? away);
       return;
     }
     const { spec } = guest;
@@ -277,7 +276,7 @@ export class Cycle {
   async #writeUnlent({ devices }: Snapshot, decisions: CycleDecisions): Promise<void> {
     const { fleet, journal, clock } = this.#parts;
     const atMs = clock.wallMs();
-    const slices = new Slices(sliceMs);
+    const slices = new Slices();
     let hasRoom = false;
     for (let place = 0; place < devices.length; place += 1) {
       if (place % 1_024 === 0) await slices.breathe();

@@ -10,9 +10,6 @@ import type { Fleet } from "./fleet.ts";
 import { categoryOf } from "./fleet-view.ts";
 import { Slices } from "./slices.ts";
 
-/** The thread is kept no longer than about this at once. */
-const sliceMs = 2;
-
 /** Guests by state, from the queue, the live leases and the books. */
 export function countGuests(
   fleet: Fleet,
@@ -40,7 +37,7 @@ export async function setGauges(parts: {
   const { fleet, queue, books, stream, clock, metrics } = parts;
   const nowMs = clock.monotonicMs();
   const counts = new Map<string, Map<Category, number>>();
-  const slices = new Slices(sliceMs);
+  const slices = new Slices();
   let looked = 0;
   for (const device of fleet.devices.values()) {
     const category = categoryOf(device, nowMs);

@@ -15,8 +15,6 @@ import type { OwnerWatch } from "./owner-watch.ts";
 import { Slices } from "./slices.ts";
 import type { TenantUses } from "./tenant-uses.ts";
 
-/** The thread is kept no longer than about this at once. */
-const sliceMs = 2;
 const noLeases: DeviceView["leases"] = [];
 
 interface SnapshotsParts {
@@ -46,7 +44,7 @@ export class Snapshots {
   async take(guests: readonly WaitingGuest[]): Promise<Snapshot> {
     const { fleet, signals, owners, settings, clock, tenants } = this.#parts;
     const nowMs = clock.monotonicMs();
-    const slices = new Slices(sliceMs);
+    const slices = new Slices();
     signals.expire();
     this.#curves.refresh();
     const pools = new Map<string, PoolView>();
