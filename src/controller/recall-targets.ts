@@ -1,4 +1,4 @@
-import type { Target } from "../core/target.ts";
+import { targetCovers, type Target } from "../core/target.ts";
 import { chooseVictims, type VictimLease } from "../core/victims.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -15,6 +15,11 @@ export class RecallTargets {
     this.#fleet = fleet;
     this.#guests = guests;
     this.#clock = clock;
+  }
+
+  /** Those that agents have told of yet; of a whole target, which may name a pool before its agents are up. */
+  present(target: Target): Device[] {
+    return [...this.#fleet.devices.values()].filter(({ info }) => targetCovers(target, info));
   }
 
   /** Throws DEVICE_NOT_FOUND, POOL_NOT_FOUND. */

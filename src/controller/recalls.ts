@@ -164,7 +164,7 @@ export class Recalls implements RecallDesk {
   /** Pauses what a Busy hint covers; no deadline, so the pause budget decides what comes after. */
   pauseForHint(target: Target, hintTtlMs: number): number {
     let paused = 0;
-    for (const device of this.#targets.devicesOf(target)) {
+    for (const device of this.#targets.present(target)) {
       const running = [...device.leases.values()].filter(
         ({ lease }) => lease.state === "starting" || lease.state === "running",
       );
@@ -242,7 +242,7 @@ export class Recalls implements RecallDesk {
 
   /** A Busy hint ended: the agents may resume its guests again. */
   withdrawHint(target: Target): void {
-    for (const device of this.#targets.devicesOf(target)) this.#withdrawFrom(device, "");
+    for (const device of this.#targets.present(target)) this.#withdrawFrom(device, "");
   }
 
   #withdrawFrom(device: Device, recallId: string): void {
