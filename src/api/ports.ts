@@ -2,7 +2,6 @@ import type { Category } from "../core/account-category.ts";
 import type { GuestSpec, GuestState } from "../core/guest.ts";
 import type { Hold, Target } from "../core/target.ts";
 import type { PoolPolicy, Rung } from "../core/policy.ts";
-import type { Report } from "../report/report.ts";
 import type { ConnectRequest, ConnectResponse } from "../gen/gleaner/v1/agents.ts";
 import type { GleanerError } from "../errors/gleaner-error.ts";
 
@@ -40,6 +39,8 @@ export interface GuestView {
   readonly endedAtMs: number | null;
   readonly usefulDeviceMs: number;
   readonly lostDeviceMs: number;
+  /** It ends with its live attempt. */
+  readonly cancelling: boolean;
 }
 
 export interface GuestQuery {
@@ -207,10 +208,13 @@ export interface DecisionView {
   readonly forecastHash: string;
 }
 
+/** A GetReportResponse as it goes over the wire: the report of a large fleet is encoded where it is computed. */
+export type EncodedReport = Uint8Array<ArrayBuffer>;
+
 export interface ReportDesk {
-  report(query: ReportQuery): Promise<Report>;
+  report(query: ReportQuery, signal: AbortSignal): Promise<EncodedReport>;
   watchFleet(intervalMs: number, signal: AbortSignal): AsyncIterable<FleetView>;
-  decisions(query: DecisionQuery): Promise<readonly DecisionView[]>;
+  decisions(query: DecisionQuery, signal: AbortSignal): Promise<readonly DecisionView[]>;
 }
 
 export interface AgentDesk {

@@ -28,7 +28,7 @@ export function guestTable(paint: Colors, guests: readonly GuestView[], nowMs: n
       guest.id,
       clip(guest.spec.tenant, 16),
       clip(guest.spec.name || "-", 20),
-      paintState(paint, guest.state),
+      guest.cancelling ? paint.yellow("cancelling") : paintState(paint, guest.state),
       shapeOf(guest),
       formatDuration(Math.max(0, nowMs - guest.submittedAtMs)),
       String(guest.attempts),

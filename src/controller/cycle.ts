@@ -181,9 +181,12 @@ export class Cycle {
   }
 
   async #giveBackStrays(): Promise<void> {
-    const { fleet, steps, store, queue } = this.#parts;
+    const { fleet, steps, store, queue, guests, clock } = this.#parts;
     for (const lease of await strayLeases({ fleet, steps, store })) {
+      const queued = await queue.get(lease.guestId);
       queue.admit(lease.guestId);
+      fleet.addLease(lease, clock.wallMs());
+      if (queued !== null) guests.started(queued, undefined, lease.id);
       this.#giveBack(lease, "its lend was not answered");
     }
     this.#hasStrays = false;

@@ -1,5 +1,6 @@
 import type { GuestState } from "../core/guest.ts";
 import { isLive, type Lease } from "../core/lease.ts";
+import type { LiveLease } from "./fleet.ts";
 import type { GuestChange, GuestView, WatchFilter } from "../api/ports.ts";
 import type { QueuedGuest } from "../queue/guest-job.ts";
 import type { GuestRecord } from "../store/lease-store.ts";
@@ -11,15 +12,17 @@ import type { Clock } from "../runtime/clock.ts";
 export function viewGuest(
   queued: QueuedGuest,
   record: GuestRecord | undefined,
-  lease: Lease | undefined,
+  held: LiveLease | undefined,
 ): GuestView {
-  const live = lease !== undefined && isLive(lease.state) ? lease : undefined;
+  const live = held !== undefined && isLive(held.lease.state) ? held.lease : undefined;
   const state = live === undefined ? (record?.state ?? "waiting") : stateOfLease(live);
+  const hasEnded = record !== undefined && record.endedAtMs !== null;
+  const cancelReason = hasEnded ? null : (held?.cancel?.reason ?? record?.cancelReason ?? null);
   return {
     id: queued.id,
     spec: queued.spec,
     state,
-    reason: record?.reason ?? "",
+    reason: cancelReason ?? record?.reason ?? "",
     submittedAtMs: queued.submittedAtMs,
     sequence: queued.sequence,
     attempts: record?.attempts ?? 0,
@@ -32,6 +35,7 @@ export function viewGuest(
     endedAtMs: record?.endedAtMs ?? null,
     usefulDeviceMs: record?.usefulMs ?? 0,
     lostDeviceMs: record?.lostMs ?? 0,
+    cancelling: cancelReason !== null,
   };
 }
 

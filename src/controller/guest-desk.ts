@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { reasons } from "../core/reasons.ts";
 import type {
   Explanation,
@@ -28,10 +29,6 @@ import type { TenantUses } from "./tenant-uses.ts";
 
 /** A page that filters by state reads this many guests of the list at most before it answers with what it has. */
 const scannedMax = 10_000;
-
-/** A guest that is between the queue and a device is there for a moment only. */
-const cancelTriesMax = 100;
-const cancelRetryMs = 50;
 
 interface GuestsParts {
   readonly fleet: Fleet;
@@ -94,38 +91,24 @@ export class Guests implements GuestDesk {
     return { guests: found, nextAfterSequence: after };
   }
 
-  async cancel(id: string, reason: string, triesLeft = cancelTriesMax): Promise<GuestView> {
-    const { fleet, orders, log } = this.#parts;
+  /** In the books before anybody is told, so that neither a crash nor an agent that is away runs the guest again. */
+  async cancel(id: string, reason: string): Promise<GuestView> {
+    const { fleet, queue, store, orders, changes, clock, log } = this.#parts;
     const guest = await this.get(id);
     if (guest.state === "succeeded" || guest.state === "failed" || guest.state === "cancelled") return guest;
     const why = reason || "cancelled by its submitter";
-    const live = fleet.leases.get(guest.leaseId);
-    if (live === undefined) {
-      if (!(await this.#endWaiting(guest, why))) return this.#cancelLater(id, why, triesLeft);
-    } else {
-      const { host } = live.lease;
-      if (!fleet.agents.has(host)) throw new GleanerError("AGENT_UNREACHABLE", { host });
-      orders.cancel(live, guest.spec.noticeMs, why);
+    const record = await store.cancel(id, guest.spec.tenant, why, clock.wallMs());
+    if (record.endedAtMs !== null) await queue.cancelWaiting(id);
+    else {
+      // A lend whose record was read just before this wish was written enters the fleet in this same turn.
+      await nextTurn();
+      const live = fleet.leases.get(record.liveLease);
+      if (live !== undefined) orders.cancel(live, guest.spec.noticeMs, record.cancelReason ?? why);
     }
-    log.info({ guest: id, reason: why }, "cancelled");
+    log.info({ guest: id, lease: record.liveLease, reason: why }, "cancelled");
     const now = await this.get(id);
-    this.#parts.changes.publish(now);
+    changes.publish(now);
     return now;
-  }
-
-  /** False: the books hold a lease of it, which is about to start or has just ended. */
-  async #endWaiting({ id, spec }: GuestView, why: string): Promise<boolean> {
-    const { queue, store, clock } = this.#parts;
-    // The record first: it is the truth, and the queue follows it.
-    const { ended } = await store.endWaiting(id, spec.tenant, "cancelled", why, clock.wallMs());
-    if (ended) await queue.cancelWaiting(id);
-    return ended;
-  }
-
-  async #cancelLater(id: string, why: string, triesLeft: number): Promise<GuestView> {
-    if (triesLeft === 0) throw new GleanerError("GUEST_MOVING", { id });
-    await this.#parts.clock.sleep(cancelRetryMs);
-    return this.cancel(id, why, triesLeft - 1);
   }
 
   watch(filter: WatchFilter, signal: AbortSignal): AsyncIterable<GuestChange> {
@@ -202,7 +185,7 @@ export class Guests implements GuestDesk {
     const records = await store.guestRecords(queued.map(({ id }) => id));
     return queued.map((guest) => {
       const record = records.get(guest.id);
-      return viewGuest(guest, record, fleet.leases.get(record?.liveLease ?? "")?.lease);
+      return viewGuest(guest, record, fleet.leases.get(record?.liveLease ?? ""));
     });
   }
 }

@@ -29,8 +29,12 @@ export class LiveGuests {
     return this.#live.size;
   }
 
+  /** Of a guest that was cancelled since it was lent to, or before this controller came, the lease is told here. */
   started(queued: QueuedGuest, record: GuestRecord | undefined, leaseId: string): void {
     this.#live.set(queued.id, { queued, record, leaseId });
+    const live = this.#fleet.leases.get(leaseId);
+    const reason = record?.cancelReason ?? null;
+    if (live !== undefined && reason !== null) live.cancel = { noticeMs: queued.spec.noticeMs, reason };
     this.changed(queued.id);
   }
 
@@ -41,9 +45,7 @@ export class LiveGuests {
   changed(guestId: string): void {
     const guest = this.#live.get(guestId);
     if (guest === undefined || !this.#changes.isWatched) return;
-    this.#changes.publish(
-      viewGuest(guest.queued, guest.record, this.#fleet.leases.get(guest.leaseId)?.lease),
-    );
+    this.#changes.publish(viewGuest(guest.queued, guest.record, this.#fleet.leases.get(guest.leaseId)));
   }
 
   ended(guestId: string, record: GuestRecord): void {

@@ -101,12 +101,6 @@ export const catalogue = {
     message: "Agent {agentId} was refused: {problem}",
     remedy: "Correct the agent's configuration and start it again.",
   },
-  GUEST_MOVING: {
-    status: "UNAVAILABLE",
-    message: "Guest {id} is on its way to or from a device, and was not cancelled.",
-    remedy:
-      "Try again in a second; where that goes on, Redis does not take what the controller writes: see its log.",
-  },
   CONTROLLER_SYNCING: {
     status: "UNAVAILABLE",
     message: "The controller is still reading its state after a start.",
@@ -262,6 +256,17 @@ export const catalogue = {
     status: "FAILED_PRECONDITION",
     message: "The books at {path} cannot be read: {problem}",
     remedy: "Give the path of a ledger.sqlite that a controller wrote.",
+  },
+  BOOKS_UNAVAILABLE: {
+    status: "UNAVAILABLE",
+    message: "The books are not kept at the moment: {problem}",
+    remedy:
+      "Try again in some seconds; the controller keeps trying, see its log. Recalls are served meanwhile, and nothing that happens is lost.",
+  },
+  REPORTS_BUSY: {
+    status: "RESOURCE_EXHAUSTED",
+    message: "{countMax} reports wait for another already.",
+    remedy: "Ask again in some seconds.",
   },
   INTERNAL: {
     status: "INTERNAL",

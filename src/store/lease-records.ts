@@ -31,6 +31,8 @@ export interface GuestRecord {
   /** Of the last attempt. */
   readonly exitCode: number | null;
   readonly reason: string;
+  /** Why it is to end with its live lease; null: nobody has cancelled it. */
+  readonly cancelReason: string | null;
 }
 
 export interface LendRequest {
@@ -86,11 +88,6 @@ export type StepResult =
   | { readonly applied: true; readonly guestState: GuestState; readonly record: GuestRecord }
   | { readonly applied: false; readonly why: StepRefusal };
 
-export type EndResult =
-  /** The record may tell an earlier end than the one asked for. */
-  | { readonly ended: true; readonly record: GuestRecord }
-  | { readonly ended: false; readonly why: "guest_has_lease" };
-
 /** A lease as the books have it. */
 export interface BookedLease extends Lease {
   /** Wall clock of the last renewal of its term, ms; its lending, if there was none. */
@@ -112,6 +109,7 @@ const guestRecordSchema: z.ZodType<GuestRecord> = z.object({
   endedAtMs: z.number().nullable(),
   exitCode: z.int().nullable(),
   reason: z.string(),
+  cancelReason: z.string().nullable().default(null),
 });
 
 const leaseSchema: z.ZodType<Lease> = z.object({

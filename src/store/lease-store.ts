@@ -9,7 +9,6 @@ import { zoneKeys, type ZoneKeys } from "./keys.ts";
 import { parseGuestRecord, parseLease, parseReasons } from "./lease-records.ts";
 import type {
   BookedLease,
-  EndResult,
   GuestRecord,
   LeaseStep,
   LendRefusal,
@@ -121,22 +120,16 @@ export class LeaseStore {
     });
   }
 
-  /** Ends a guest that has no live lease. A guest that has ended stays as it ended. */
-  async endWaiting(
-    guestId: string,
-    tenant: string,
-    state: "cancelled" | "failed",
-    reason: string,
-    atMs: number,
-  ): Promise<EndResult> {
+  /**
+   * A guest that has no live lease ends as cancelled at once; one that has ends so when that lease does, however it ends,
+   * unless the guest is done first. A guest that has ended stays as it ended.
+   */
+  async cancel(guestId: string, tenant: string, reason: string, atMs: number): Promise<GuestRecord> {
     const { lead, guests, ended, ledger } = this.#keys;
     const { endedKeptMax, endedKeptMs } = this.#bounds;
-    const change = [this.#epoch, guestId, tenant, state, reason, atMs, endedKeptMax, endedKeptMs];
-    const command = this.#redis.gleanerEndWaiting(lead, guests, ended, ledger, ...change);
-    const [answer, detail] = await ask(this.#redis, command);
-    if (answer === "ended") return { ended: true, record: parseGuestRecord(detail) };
-    if (detail === "guest_has_lease") return { ended: false, why: detail };
-    throw this.#leadershipLost();
+    const change = [this.#epoch, guestId, tenant, reason, atMs, endedKeptMax, endedKeptMs];
+    const command = this.#redis.gleanerCancel(lead, guests, ended, ledger, ...change);
+    return parseGuestRecord(this.#unlessStale(await ask(this.#redis, command)));
   }
 
   /** Those of the leases that live in the books; notes that their terms were renewed. */

@@ -10,7 +10,7 @@ declare module "ioredis" {
     gleanerRaiseGeneration(...args: Word[]): Result<number | null, Context>;
     gleanerLend(...args: Word[]): Result<[answer: string, detail: string], Context>;
     gleanerApplyStep(...args: Word[]): Result<[answer: string, detail: string], Context>;
-    gleanerEndWaiting(...args: Word[]): Result<[answer: string, detail: string], Context>;
+    gleanerCancel(...args: Word[]): Result<string | null, Context>;
     gleanerRenew(...args: Word[]): Result<string[] | null, Context>;
     gleanerSetQuarantine(...args: Word[]): Result<number | null, Context>;
     gleanerAppendEvents(...args: Word[]): Result<[written: number, length: number], Context>;
@@ -22,7 +22,7 @@ const keysOf = {
   "raise-generation": 1,
   lend: 6,
   "apply-step": 9,
-  "end-waiting": 4,
+  cancel: 4,
   renew: 3,
   "set-quarantine": 4,
   "append-events": 1,

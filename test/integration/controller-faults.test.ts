@@ -93,11 +93,12 @@ describe("a step of a lease", () => {
     const client = await connectRedis(own.url, { name: "next leader" });
     await new LeaseStore(client, test.settings.zone).takeLead(Date.now());
     client.disconnect();
+    const known = acknowledged(peer, lease);
     peer.report(lease, LeaseState.PAUSED);
     await peer.heard();
     await test.clients.reports.getReport({ from: undefined, to: undefined, pricePerGpuHour: 0, pool: "" });
     await peer.heard();
-    expect(acknowledged(peer, lease)).toBe(lease.step - 1);
+    expect(acknowledged(peer, lease)).toBe(known);
   });
 });
 
@@ -143,6 +144,66 @@ describe("an agent that comes back", () => {
   });
 });
 
+describe("a guest that is cancelled", () => {
+  const wish = { reason: "wrong data" };
+
+  it("I4: ends though its controller dies within the notice, and never runs again", async () => {
+    await using own = await startTestRedis();
+    const first = await withRunningGuest(own);
+    const { id, lease } = first;
+    first.peer.leases.clear(); // it is told to vacate and does not come to it
+    const { guest } = await first.test.clients.guests.cancel({ id, ...wish });
+    expect(guest).toMatchObject({ state: GuestState.RUNNING, cancelling: true, ...wish });
+    await first[Symbol.asyncDispose]();
+    await using test = await startTestController({ redisUrl: own.url });
+    expect((await test.clients.guests.get({ id })).guest).toMatchObject({ cancelling: true, ...wish });
+    const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
+    peer.leases.set(lease.header.leaseId, lease);
+    await peer.connect(test.controller.apiAddress, { leases: [peer.leaseReport(lease)] });
+    const ended = await untilState(test, id, GuestState.CANCELLED, GuestState.WAITING);
+    expect(ended).toMatchObject({ state: GuestState.CANCELLED, attempts: 1, cancelling: false, ...wish });
+    peer.disconnect();
+  });
+
+  it("I4: ends as cancelled where its controller died and its agent evicted it meanwhile", async () => {
+    await using own = await startTestRedis();
+    const first = await withRunningGuest(own);
+    const { id, lease } = first;
+    first.peer.leases.clear();
+    await first.test.clients.guests.cancel({ id, ...wish });
+    await first[Symbol.asyncDispose]();
+    await using test = await startTestController({ redisUrl: own.url });
+    const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
+    const evicted = { step: lease.step + 1, state: LeaseState.RELEASED, mover: Mover.ACTIVITY };
+    await peer.connect(test.controller.apiAddress, { leases: [peer.leaseReport(lease, evicted)] });
+    peer.sample(0);
+    await untilState(test, id, GuestState.CANCELLED);
+    peer.disconnect();
+  });
+
+  it("is told to leave when its agent, which was away, is back", async () => {
+    await using running = await withRunningGuest(redis);
+    const { test, peer, id, lease } = running;
+    peer.disconnect();
+    await untilAgents(test, 0);
+    const { guest } = await test.clients.guests.cancel({ id, ...wish });
+    expect(guest).toMatchObject({ state: GuestState.RUNNING, cancelling: true });
+    // Twice is once.
+    expect((await test.clients.guests.cancel({ id, reason: "again" })).guest).toMatchObject(wish);
+    await peer.connect(test.controller.apiAddress, { leases: [peer.leaseReport(lease)] });
+    expect(await untilState(test, id, GuestState.CANCELLED)).toMatchObject(wish);
+  });
+
+  it("ends with its lease where its agent does not come back", async () => {
+    await using running = await withRunningGuest(redis);
+    const { test, peer, id } = running;
+    peer.disconnect();
+    await untilAgents(test, 0);
+    await test.clients.guests.cancel({ id, ...wish });
+    expect(await untilState(test, id, GuestState.CANCELLED)).toMatchObject({ attempts: 1 });
+  });
+});
+
 describe("a recall", () => {
   it("ends although its owner names a device twice", async () => {
     await using running = await withRunningGuest(redis);
@@ -155,7 +216,7 @@ describe("a recall", () => {
 });
 
 describe("a lend whose answer was lost", () => {
-  it("I4: is given back, and nobody who cancels its guest meanwhile is told that it was done when it was not", async () => {
+  it("I4: is given back, and its guest ends by it where somebody cancelled it meanwhile", async () => {
     const client = await connectRedis(redis.url, { name: "test" });
     await client.flushall();
     await using test = await startTestController({ redisUrl: redis.url });
@@ -176,7 +237,8 @@ describe("a lend whose answer was lost", () => {
     const requests = [stays, cancelled].map((guestId) => Object.assign({ guestId }, lend));
     const lent = await new LeaseStore(client, "default").lend(requests, Date.now());
     expect(lent).toMatchObject([{ lent: { attempt: 1 } }, { lent: { attempt: 1 } }]);
-    const answer = test.clients.guests.cancel({ id: cancelled, reason: "" });
+    const { guest } = await test.clients.guests.cancel({ id: cancelled, reason: "" });
+    expect(guest).toMatchObject({ cancelling: true });
 
     // A cycle fails, as it does when the connection breaks.
     await client.set(queueKeys("default").lanesToAsk, "unreadable");
@@ -184,7 +246,7 @@ describe("a lend whose answer was lost", () => {
     while (!/errorstat_WRONGTYPE/.test(await client.info("errorstats")));
     await client.del(queueKeys("default").lanesToAsk);
     client.disconnect();
-    expect((await answer).guest).toMatchObject({ state: GuestState.CANCELLED });
+    await untilState(test, cancelled, GuestState.CANCELLED);
     expect(await untilState(test, stays, GuestState.RUNNING)).toMatchObject({ attempts: 2, evictions: 0 });
     peer.disconnect();
   });

@@ -40,6 +40,7 @@ describe("lend", () => {
       usefulMs: 0,
       lostMs: 0,
       liveLease: "g:1",
+      cancelReason: null,
       host: "node-1",
       endedAtMs: null,
       exitCode: null,
@@ -130,7 +131,7 @@ describe("lend", () => {
       why: "stale_epoch",
     });
     const lost = { code: "LEADERSHIP_LOST" };
-    await expect(books.store.endWaiting("c", "acme", "cancelled", "", 1)).rejects.toMatchObject(lost);
+    await expect(books.store.cancel("c", "acme", "", 1)).rejects.toMatchObject(lost);
     await expect(books.store.renew(["a:1"], 1)).rejects.toMatchObject(lost);
     await expect(books.store.setQuarantine("gpu-0", "why", 1)).rejects.toMatchObject(lost);
     await expect(books.store.raiseGeneration(1)).rejects.toMatchObject(lost);

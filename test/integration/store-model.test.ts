@@ -106,8 +106,8 @@ async function run(
       return [result?.applied === true ? "applied" : result?.why, model.step(lease, change)];
     }
     case "end": {
-      const result = await books.store.endWaiting(command.guestId, "acme", "cancelled", "", 1);
-      return [result.ended ? result.record.state : result.why, model.endWaiting(command.guestId)];
+      const { state } = await books.store.cancel(command.guestId, "acme", "not needed", 1);
+      return [state, model.cancel(command.guestId, "not needed")];
     }
     case "quarantine": {
       const { device: uuid, reason, cause } = command;

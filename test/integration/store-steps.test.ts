@@ -232,36 +232,49 @@ describe("applySteps", () => {
   });
 });
 
-describe("endWaiting", () => {
+describe("cancel", () => {
   it("I4: ends a guest that waits, once, and is a terminal state for good", async () => {
     await using books = await TestBooks.open(redis.url);
-    const ended = await books.store.endWaiting("g", "acme", "cancelled", "not needed", 50);
-    expect(ended).toMatchObject({
-      ended: true,
-      record: { state: "cancelled", tenant: "acme", endedAtMs: 50 },
-    });
-    expect(await books.store.endWaiting("g", "acme", "failed", "again", 60)).toEqual(ended);
+    const ended = await books.store.cancel("g", "acme", "not needed", 50);
+    expect(ended).toMatchObject({ state: "cancelled", tenant: "acme", endedAtMs: 50 });
+    expect(await books.store.cancel("g", "acme", "again", 60)).toEqual(ended);
     expect(await books.events()).toEqual([
       { type: "guest", atMs: 50, guestId: "g", tenant: "acme", state: "cancelled", reason: "not needed" },
     ]);
     expect(await books.lend({ guestId: "g" })).toEqual({ refused: "guest_ended" });
   });
 
-  it("refuses a guest with a live lease", async () => {
+  it.for(["evicted", "lost", "checkpointed", "failed"] as const)(
+    "I4: a guest with a live lease ends with it and never runs again, though the attempt was %s",
+    async (outcome) => {
+      await using books = await TestBooks.open(redis.url);
+      const lease = await books.lent({ guestId: "g" });
+      const wished = await books.store.cancel("g", "acme", "not needed", 50);
+      expect(wished).toMatchObject({ state: "starting", endedAtMs: null, cancelReason: "not needed" });
+      expect(await books.store.cancel("g", "acme", "again", 60)).toEqual(wished);
+      const end = { step: 1, state: "released", settlement: settlement(outcome), retries: 3 } as const;
+      expect(await books.step(lease, end)).toMatchObject({
+        applied: true,
+        record: { state: "cancelled", reason: "not needed" },
+      });
+      expect(await books.lend({ guestId: "g" })).toEqual({ refused: "guest_ended" });
+    },
+  );
+
+  it("leaves the success to a guest that was done first", async () => {
     await using books = await TestBooks.open(redis.url);
-    await books.lent({ guestId: "g" });
-    expect(await books.store.endWaiting("g", "acme", "cancelled", "", 50)).toEqual({
-      ended: false,
-      why: "guest_has_lease",
-    });
+    const lease = await books.lent({ guestId: "g" });
+    await books.store.cancel("g", "acme", "not needed", 50);
+    const end = { step: 1, state: "released", settlement: settlement("done") } as const;
+    expect(await books.step(lease, end)).toMatchObject({ record: { state: "succeeded" } });
   });
 
   it("I11: forgets the oldest ended guests beyond the bounds of number and age", async () => {
     await using books = await TestBooks.open(redis.url, { endedKeptMax: 3, endedKeptMs: 1_000 });
     const ids = ["a", "b", "c", "d", "e"];
-    for (const [index, id] of ids.entries()) await books.store.endWaiting(id, "acme", "cancelled", "", index);
+    for (const [index, id] of ids.entries()) await books.store.cancel(id, "acme", "", index);
     expect([...(await books.store.guestRecords(ids)).keys()]).toEqual(["c", "d", "e"]);
-    await books.store.endWaiting("f", "acme", "cancelled", "", 5_000);
+    await books.store.cancel("f", "acme", "", 5_000);
     expect([...(await books.store.guestRecords([...ids, "f"])).keys()]).toEqual(["e", "f"]);
   });
 });

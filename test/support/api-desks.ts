@@ -4,8 +4,10 @@ import type { GuestView, RecallProgress, Submission } from "../../src/api/ports.
 import { startApiServer, type Desks } from "../../src/api/server.ts";
 import type { RunningServer } from "../../src/api/listening.ts";
 import { connectClients, type Clients } from "../../src/api/client.ts";
+import { reportToProto } from "../../src/api/convert/report.ts";
 import type { GuestSpec } from "../../src/core/guest.ts";
 import { GleanerError } from "../../src/errors/gleaner-error.ts";
+import { GetReportResponse } from "../../src/gen/gleaner/v1/reports.ts";
 import type { GroupBooks, Report } from "../../src/report/report.ts";
 
 export const sampleSpec: GuestSpec = {
@@ -43,6 +45,7 @@ export const sampleGuest: GuestView = {
   endedAtMs: null,
   usefulDeviceMs: 0,
   lostDeviceMs: 0,
+  cancelling: false,
 };
 
 const noWait = { count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 };
@@ -155,7 +158,8 @@ export function testDesks(replaced: { readonly [Desk in keyof Desks]?: Partial<D
       ...replaced.owners,
     },
     reports: {
-      report: async () => sampleReport,
+      report: async () =>
+        GetReportResponse.encode(reportToProto(sampleReport)).finish() as Uint8Array<ArrayBuffer>,
       async *watchFleet() {
         yield { atMs: 1_800_000_000_000, devices: [], guestsByState: { running: 1 }, agents: 2, epoch: 7 };
       },

@@ -9,6 +9,7 @@ interface Guest {
   evictions: number;
   liveLease: string;
   ended: boolean;
+  cancelReason: string | null;
 }
 
 interface Booked {
@@ -31,7 +32,8 @@ export class LeaseModel {
   readonly events: string[] = [];
 
   guest(id: string): Guest {
-    const fresh = { state: "waiting", attempts: 0, failures: 0, evictions: 0, liveLease: "", ended: false };
+    const counts = { attempts: 0, failures: 0, evictions: 0 };
+    const fresh = { state: "waiting", ...counts, liveLease: "", ended: false, cancelReason: null };
     return this.guests.get(id) ?? fresh;
   }
 
@@ -101,7 +103,9 @@ export class LeaseModel {
           ? "cancelled"
           : tooOften
             ? "failed"
-            : "waiting";
+            : guest.cancelReason !== null
+              ? "cancelled"
+              : "waiting";
     this.guests.set(guestId, {
       ...guest,
       failures,
@@ -114,9 +118,12 @@ export class LeaseModel {
     return "applied";
   }
 
-  endWaiting(guestId: string): string {
+  cancel(guestId: string, reason: string): string {
     const guest = this.guest(guestId);
-    if (guest.liveLease !== "") return "guest_has_lease";
+    if (guest.liveLease !== "") {
+      this.guests.set(guestId, { ...guest, cancelReason: guest.cancelReason ?? reason });
+      return guest.state;
+    }
     if (guest.ended) return guest.state;
     this.guests.set(guestId, { ...guest, state: "cancelled", ended: true });
     this.events.push(`guest ${guestId} cancelled`);

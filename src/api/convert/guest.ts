@@ -90,6 +90,7 @@ export function guestToProto(guest: GuestView): wire.Guest {
     endedAt: dateOrUnset(guest.endedAtMs),
     usefulDeviceMs: whole(guest.usefulDeviceMs),
     lostDeviceMs: whole(guest.lostDeviceMs),
+    cancelling: guest.cancelling,
   };
 }
 
@@ -111,6 +112,7 @@ export function guestFromProto(message: wire.Guest): GuestView {
     endedAtMs: msOrNull(message.endedAt),
     usefulDeviceMs: message.usefulDeviceMs,
     lostDeviceMs: message.lostDeviceMs,
+    cancelling: message.cancelling,
   };
 }
 

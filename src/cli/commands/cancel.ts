@@ -30,7 +30,7 @@ export function command(cli: Cli): Command {
             if (message === undefined) continue;
             const guest = guestFromProto(message);
             if (options.json === true) cli.printJson(guest);
-            else cli.print(`${guest.id}  ${guest.state}  ${guest.reason}`);
+            else cli.print(`${guest.id}  ${guest.cancelling ? "cancelling" : guest.state}  ${guest.reason}`);
           } catch (thrown) {
             // One wrong id does not keep the others alive.
             if (asGleanerError(thrown).code !== "GUEST_NOT_FOUND") throw thrown;

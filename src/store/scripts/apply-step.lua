@@ -63,6 +63,11 @@ local function settle(guest)
       guest.reason = string.format("evicted %d times; at most %d are allowed", guest.evictions, step.evictionsMax)
     end
   end
+  -- However the attempt ended, there is no other.
+  if guest.cancelReason and (guest.state == "waiting" or guest.state == "cancelled") then
+    guest.state = "cancelled"
+    guest.reason = guest.cancelReason
+  end
 end
 
 if not leads(KEYS[1], ARGV[1]) then

@@ -274,6 +274,8 @@ export interface Guest {
   /** Device time spent in useful work and lost to evictions or failures so far. */
   usefulDeviceMs: number;
   lostDeviceMs: number;
+  /** Its cancellation is durable: it ends with the live attempt, after its notice, also where the agent is away for now. */
+  cancelling: boolean;
 }
 
 export interface SubmitRequest {
@@ -1186,6 +1188,7 @@ function createBaseGuest(): Guest {
     endedAt: undefined,
     usefulDeviceMs: 0,
     lostDeviceMs: 0,
+    cancelling: false,
   };
 }
 
@@ -1238,6 +1241,9 @@ export const Guest: MessageFns<Guest> = {
     }
     if (message.lostDeviceMs !== 0) {
       writer.uint32(128).uint64(message.lostDeviceMs);
+    }
+    if (message.cancelling !== false) {
+      writer.uint32(136).bool(message.cancelling);
     }
     return writer;
   },
@@ -1383,6 +1389,14 @@ export const Guest: MessageFns<Guest> = {
             message.lostDeviceMs = longToNumber(reader.uint64());
             continue;
           }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.cancelling = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1416,6 +1430,7 @@ export const Guest: MessageFns<Guest> = {
     message.endedAt = object.endedAt ?? undefined;
     message.usefulDeviceMs = object.usefulDeviceMs ?? 0;
     message.lostDeviceMs = object.lostDeviceMs ?? 0;
+    message.cancelling = object.cancelling ?? false;
     return message;
   },
 };
@@ -2897,7 +2912,10 @@ export const GuestServiceDefinition = {
       responseStream: false,
       options: {},
     },
-    /** A waiting guest ends at once; a running one gets its notice first. Cancelling an ended guest changes nothing. */
+    /**
+     * A waiting guest ends at once; a running one gets its notice first, and is `cancelling` until it has left. Durable once
+     * answered; asking again, and cancelling an ended guest, change nothing.
+     */
     cancel: {
       name: "Cancel",
       requestType: CancelRequest as typeof CancelRequest,
@@ -2956,7 +2974,10 @@ export interface GuestServiceImplementation<CallContextExt = {}> {
   get(request: GetRequest, context: CallContext & CallContextExt): Promise<DeepPartial<GetResponse>>;
   /** Newest last, in pages, in the order of submission. */
   list(request: ListRequest, context: CallContext & CallContextExt): Promise<DeepPartial<ListResponse>>;
-  /** A waiting guest ends at once; a running one gets its notice first. Cancelling an ended guest changes nothing. */
+  /**
+   * A waiting guest ends at once; a running one gets its notice first, and is `cancelling` until it has left. Durable once
+   * answered; asking again, and cancelling an ended guest, change nothing.
+   */
   cancel(request: CancelRequest, context: CallContext & CallContextExt): Promise<DeepPartial<CancelResponse>>;
   /**
    * First every guest that the filter names as it is now, then each change. A watcher that reads too slowly is cut off
@@ -2992,7 +3013,10 @@ export interface GuestServiceClient<CallOptionsExt = {}> {
   get(request: DeepPartial<GetRequest>, options?: CallOptions & CallOptionsExt): Promise<GetResponse>;
   /** Newest last, in pages, in the order of submission. */
   list(request: DeepPartial<ListRequest>, options?: CallOptions & CallOptionsExt): Promise<ListResponse>;
-  /** A waiting guest ends at once; a running one gets its notice first. Cancelling an ended guest changes nothing. */
+  /**
+   * A waiting guest ends at once; a running one gets its notice first, and is `cancelling` until it has left. Durable once
+   * answered; asking again, and cancelling an ended guest, change nothing.
+   */
   cancel(request: DeepPartial<CancelRequest>, options?: CallOptions & CallOptionsExt): Promise<CancelResponse>;
   /**
    * First every guest that the filter names as it is now, then each change. A watcher that reads too slowly is cut off
