@@ -1,33 +1,21 @@
-import { Command } from "commander";
-import { holdFromProto, targetToProto } from "../../api/convert/target.ts";
+import type { Command } from "commander";
+import { holdFromProto } from "../../api/convert/target.ts";
 import { GleanerError } from "../../errors/gleaner-error.ts";
 import type { UnholdRequest } from "../../gen/gleaner/v1/owners.ts";
 import type { Cli } from "../cli.ts";
 import { withClients } from "../connect.ts";
 import { targetInWords } from "../hold-table.ts";
-import {
-  addressOption,
-  addTargetOptions,
-  jsonOption,
-  targetOf,
-  targetOrNull,
-  type TargetOptions,
-} from "../options.ts";
-
-interface Options extends TargetOptions {
-  readonly address: string;
-  readonly json?: boolean;
-}
+import { targetOrNull } from "../options.ts";
+import { ownerCommand, targetMessage, type OwnerOptions } from "../owner-command.ts";
 
 export function command(cli: Cli): Command {
-  const unhold = new Command("unhold")
-    .description("Ends one hold by its id, or all holds of exactly this target.")
-    .argument("[id]", "hold, as `gleaner hold --list` shows it");
-  return addTargetOptions(unhold, "end the holds on")
-    .addOption(addressOption(cli))
-    .addOption(jsonOption())
-    .addHelpText("after", help)
-    .action((id: string | undefined, options: Options) => {
+  return ownerCommand(cli, "unhold", {
+    description: "Ends one hold by its id, or all holds of exactly this target.",
+    targets: "end the holds on",
+    examples: ["unhold --fleet", "unhold h-12"],
+  })
+    .argument("[id]", "hold, as `gleaner hold --list` shows it")
+    .action((id: string | undefined, options: OwnerOptions) => {
       const which = whichOf(id, options);
       return withClients(options.address, async ({ owners }) => {
         const ended = (await owners.unhold({ which })).ended.map(holdFromProto);
@@ -39,17 +27,11 @@ export function command(cli: Cli): Command {
     });
 }
 
-function whichOf(id: string | undefined, options: Options): UnholdRequest["which"] {
-  if (id === undefined) return { $case: "target", value: targetToProto(targetOf(options, "unhold")) };
+function whichOf(id: string | undefined, options: OwnerOptions): UnholdRequest["which"] {
+  if (id === undefined) return { $case: "target", value: targetMessage(options, "unhold") };
   if (targetOrNull(options, "unhold") === null) return { $case: "id", value: id };
   throw new GleanerError("COMMAND_INVALID", {
     problem: "give an id or a target, not both",
     command: "unhold",
   });
 }
-
-const help = `
-Examples:
-  $ gleaner unhold --fleet
-  $ gleaner unhold h-12
-`;
