@@ -2,13 +2,12 @@ import type { Settings } from "../config/settings.ts";
 import { AgentServiceDefinition } from "../gen/gleaner/v1/agents.ts";
 import { GuestServiceDefinition } from "../gen/gleaner/v1/guests.ts";
 import { OwnerServiceDefinition } from "../gen/gleaner/v1/owners.ts";
-import { ReportServiceDefinition } from "../gen/gleaner/v1/reports.ts";
 import { addService, listenWith, type ListenOptions, type RunningServer } from "./listening.ts";
 import type { AgentDesk, GuestDesk, OwnerDesk, RecallDesk, ReportDesk } from "./ports.ts";
 import { agentService } from "./services/agent-service.ts";
 import { guestService } from "./services/guest-service.ts";
 import { ownerService, recallOnlyService } from "./services/owner-service.ts";
-import { reportService } from "./services/report-service.ts";
+import { encodedReportService, reportService } from "./services/report-service.ts";
 
 export type { RunningServer } from "./listening.ts";
 
@@ -30,14 +29,14 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
   const definitions = [
     GuestServiceDefinition,
     OwnerServiceDefinition,
-    ReportServiceDefinition,
+    encodedReportService,
     AgentServiceDefinition,
   ];
   const names = definitions.map(({ fullName }) => fullName);
   return listenWith(options, names, (server, { watchers, sessions }) => {
     addService(server, GuestServiceDefinition, guestService(desks.guests, settings, watchers));
     addService(server, OwnerServiceDefinition, ownerService(desks.owners, settings));
-    addService(server, ReportServiceDefinition, reportService(desks.reports, settings, watchers));
+    addService(server, encodedReportService, reportService(desks.reports, settings, watchers));
     addService(server, AgentServiceDefinition, agentService(desks.agents, sessions));
   });
 }

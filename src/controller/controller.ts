@@ -6,8 +6,6 @@ import { Forecaster } from "../core/survival.ts";
 import { startApiServer } from "../api/server.ts";
 import type { Settings } from "../config/settings.ts";
 import { openGuestQueue } from "../queue/guest-queue.ts";
-import { openBooks } from "../report/books.ts";
-import { startDrain } from "../report/drain.ts";
 import { systemClock, type Clock } from "../runtime/clock.ts";
 import { startHttp } from "../runtime/http.ts";
 import type { Logger } from "../runtime/log.ts";
@@ -37,6 +35,7 @@ import { RecallTargets } from "./recall-targets.ts";
 import { Recalls } from "./recalls.ts";
 import { expireLeases, recover } from "./recovery.ts";
 import { Reign } from "./reign.ts";
+import { RemoteBooks } from "./remote-books.ts";
 import { Reports } from "./report-desk.ts";
 import { Snapshots } from "./snapshots.ts";
 import { TenantUses } from "./tenant-uses.ts";
@@ -75,9 +74,14 @@ export async function startController(options: ControllerOptions): Promise<Runni
   const redis = await connectRedis(options.redisUrl, { name: "controller", logger: log });
   const store = new LeaseStore(redis, settings.zone, { ...settings.ledger, ...settings.queue });
   const stream = new LedgerStream(redis, settings.zone, settings.ledger, log);
-  const books = openBooks(join(dataDir, "ledger.sqlite"));
-  const drain = startDrain({ stream, books, intervalMs: settings.ledger.drainIntervalMs, clock, log });
-  await drain.flush();
+  const books = await RemoteBooks.open({
+    path: join(dataDir, "ledger.sqlite"),
+    redisUrl: options.redisUrl,
+    zone: settings.zone,
+    ledger: settings.ledger,
+    clock,
+    log,
+  });
   const journal = new Journal(stream, clock, log);
   const queue = await openGuestQueue({
     redisUrl: options.redisUrl,
@@ -137,7 +141,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
 
   await recover({ fleet, store, queue, guests, log });
   await quarantines.load();
-  const aliveAtMs = books.seenToMs();
+  const aliveAtMs = books.seenToMs;
   if (aliveAtMs !== null) journal.write({ type: "outage", atMs: clock.wallMs(), sinceMs: aliveAtMs });
   journal.write({ type: "alive", atMs: clock.wallMs() });
 
@@ -206,7 +210,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     desks: {
       guests: new Guests({ fleet, queue, store, orders, changes, logs, tenants, cycle, decider, clock, log }),
       owners: new Owners({ fleet, recalls, signals, watch: owners, clock, log, wake }),
-      reports: new Reports({ fleet, queue, books, drain, journal, steps, forecaster, reign, clock }),
+      reports: new Reports({ fleet, queue, books, journal, steps, forecaster, reign, clock }),
       agents,
     },
     settings,
@@ -217,7 +221,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
   const http = await startHttp({
     address: settings.listen.httpAddress,
     registry: metrics.registry,
-    notReady: () => (ready ? null : "reading the books"),
+    notReady: () => (ready ? books.problem : "reading the books"),
     log,
   });
 
@@ -267,11 +271,10 @@ export async function startController(options: ControllerOptions): Promise<Runni
       // What Redis does not take now is a little of the tenants' past; everything else is closed all the same.
       await tenants.save().catch((err: unknown) => log.warn({ err }, "tenants' use was not saved"));
       await journal.close();
-      await drain.close();
+      await books.close();
       await decider.close();
       await queue.close();
       await http.close();
-      books.close();
       redis.disconnect();
     },
     debugDump: () => ({

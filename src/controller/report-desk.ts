@@ -1,31 +1,30 @@
 import type {
   DecisionQuery,
   DecisionView,
+  EncodedReport,
   FleetDevice,
   FleetView,
   ReportDesk,
   ReportQuery,
 } from "../api/ports.ts";
-import type { Report } from "../report/report.ts";
-import type { Books } from "../report/books.ts";
-import type { Drain } from "../report/drain.ts";
 import type { Forecaster } from "../core/survival.ts";
 import type { GuestQueue } from "../queue/guest-queue.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { unlessAborted } from "../runtime/turns.ts";
 import type { Reign } from "./reign.ts";
 import type { Device, Fleet } from "./fleet.ts";
 import { categoryOf, reasonOf } from "./fleet-view.ts";
 import { countGuests } from "./gauges.ts";
 import type { Journal } from "./journal.ts";
 import type { LeaseSteps } from "./lease-steps.ts";
+import type { RemoteBooks } from "./remote-books.ts";
 
 const minuteMs = 60_000;
 
 interface ReportsParts {
   readonly fleet: Fleet;
   readonly queue: GuestQueue;
-  readonly books: Books;
-  readonly drain: Drain;
+  readonly books: RemoteBooks;
   readonly journal: Journal;
   readonly steps: LeaseSteps;
   readonly forecaster: Forecaster;
@@ -42,17 +41,15 @@ export class Reports implements ReportDesk {
   }
 
   /** Up to the moment: what is on its way to the books is waited for. */
-  async report(query: ReportQuery): Promise<Report> {
-    await this.#catchUp();
+  async report(query: ReportQuery, signal: AbortSignal): Promise<EncodedReport> {
+    await unlessAborted(this.#catchUp(), signal);
     const { books, queue } = this.#parts;
-    const report = books.report(query);
-    // The books hear of a guest when it is lent to; the queue knows those that never were.
-    return { ...report, guestsByState: { ...report.guestsByState, waiting: queue.waitingTotal() } };
+    return books.report(query, queue.waitingTotal(), signal);
   }
 
-  async decisions(query: DecisionQuery): Promise<readonly DecisionView[]> {
-    await this.#catchUp();
-    return this.#parts.books.decisions(query);
+  async decisions(query: DecisionQuery, signal: AbortSignal): Promise<readonly DecisionView[]> {
+    await unlessAborted(this.#catchUp(), signal);
+    return this.#parts.books.decisions(query, signal);
   }
 
   async *watchFleet(intervalMs: number, signal: AbortSignal): AsyncIterable<FleetView> {
@@ -62,12 +59,12 @@ export class Reports implements ReportDesk {
     }
   }
 
+  /** What happened is in the ledger's stream, from which the books take it. */
   async #catchUp(): Promise<void> {
-    const { steps, journal, drain } = this.#parts;
+    const { steps, journal } = this.#parts;
     await steps.flush();
     journal.write({ type: "alive", atMs: this.#parts.clock.wallMs() });
     await journal.flush();
-    await drain.flush();
   }
 
   #fleetNow(): FleetView {

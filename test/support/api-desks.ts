@@ -158,8 +158,7 @@ export function testDesks(replaced: { readonly [Desk in keyof Desks]?: Partial<D
       ...replaced.owners,
     },
     reports: {
-      report: async () =>
-        GetReportResponse.encode(reportToProto(sampleReport)).finish() as Uint8Array<ArrayBuffer>,
+      report: async () => GetReportResponse.encode(reportToProto(sampleReport)).finish(),
       async *watchFleet() {
         yield { atMs: 1_800_000_000_000, devices: [], guestsByState: { running: 1 }, agents: 2, epoch: 7 };
       },

@@ -1,18 +1,43 @@
+import type { CallContext } from "nice-grpc";
 import type { Settings } from "../../config/settings.ts";
-import type { ReportServiceImplementation } from "../../gen/gleaner/v1/reports.ts";
+import {
+  ReportServiceDefinition,
+  type GetReportRequest,
+  type ReportServiceImplementation,
+} from "../../gen/gleaner/v1/reports.ts";
 import { checkDecisionsRequest, checkFleetInterval, checkReportRequest } from "../check/report-requests.ts";
-import { decisionToProto, fleetToProto, reportToProto } from "../convert/report.ts";
+import { decisionToProto, fleetToProto } from "../convert/report.ts";
 import { mapEach, type OpenStreams } from "../open-streams.ts";
-import type { ReportDesk } from "../ports.ts";
+import type { EncodedReport, ReportDesk } from "../ports.ts";
+
+const { methods } = ReportServiceDefinition;
+
+/** Passed on as it is. */
+const encodedReport = {
+  encode: (report: EncodedReport) => ({
+    finish: () => Buffer.from(report.buffer, report.byteOffset, report.byteLength),
+  }),
+  decode: (bytes: Uint8Array): EncodedReport => new Uint8Array(bytes),
+};
+
+/** The service as it is on the wire, but that a report comes from its desk encoded. */
+export const encodedReportService = {
+  ...ReportServiceDefinition,
+  methods: { ...methods, getReport: { ...methods.getReport, responseType: encodedReport } },
+} as const;
+
+interface EncodedReportService extends Omit<ReportServiceImplementation, "getReport"> {
+  getReport(request: GetReportRequest, context: CallContext): Promise<EncodedReport>;
+}
 
 export function reportService(
   desk: ReportDesk,
   settings: Pick<Settings, "api">,
   watchers: OpenStreams,
-): ReportServiceImplementation {
+): EncodedReportService {
   return {
-    async getReport(request) {
-      return reportToProto(await desk.report(checkReportRequest(request)));
+    async getReport(request, { signal }) {
+      return desk.report(checkReportRequest(request), signal);
     },
 
     watchFleet(request, { signal }) {
@@ -20,8 +45,8 @@ export function reportService(
       return watchers.serve(signal, (open) => mapEach(desk.watchFleet(intervalMs, open), fleetToProto));
     },
 
-    async listDecisions(request) {
-      const decisions = await desk.decisions(checkDecisionsRequest(request, settings));
+    async listDecisions(request, { signal }) {
+      const decisions = await desk.decisions(checkDecisionsRequest(request, settings), signal);
       return { decisions: decisions.map(decisionToProto) };
     },
   };

@@ -1,0 +1,117 @@
+import { parentPort, workerData } from "node:worker_threads";
+import { reportToProto } from "../api/convert/report.ts";
+import type { ReportQuery } from "../api/ports.ts";
+import { toPlainError } from "../errors/plain-error.ts";
+import { GetReportResponse } from "../gen/gleaner/v1/reports.ts";
+import { openBooks, type Books } from "../report/books.ts";
+import { startDrain, type Drain } from "../report/drain.ts";
+import { systemClock } from "../runtime/clock.ts";
+import { createLogger } from "../runtime/log.ts";
+import { connectRedis } from "../store/connection.ts";
+import { LedgerStream } from "../store/ledger-stream.ts";
+import type { BooksWorkerData, FromBooks, ToBooks } from "./books-protocol.ts";
+
+/**
+ * Keeps the books on a thread of its own: SQLite and the reports are synchronous, and no recall may wait for them. It
+ * reads the ledger's stream itself, so that no entry passes through the controller's thread.
+ */
+
+interface Open {
+  readonly books: Books;
+  readonly drain: Drain;
+  close(): Promise<void>;
+}
+
+const data = workerData as BooksWorkerData;
+const log = createLogger({
+  name: "books",
+  level: data.logLevel,
+  stream: { write: (line) => tell({ kind: "log", line }) },
+});
+let open: Open | null = null;
+let toldEnded = "{}";
+let turn = Promise.resolve();
+
+parentPort?.on("message", (question: ToBooks) => {
+  turn = turn.then(() => answer(question));
+});
+
+async function answer(question: ToBooks): Promise<void> {
+  try {
+    tell(await answerTo(question));
+  } catch (thrown) {
+    tell({ kind: "failed", error: toPlainError(thrown) });
+  }
+}
+
+async function answerTo(question: ToBooks): Promise<FromBooks> {
+  if (question.kind === "open") {
+    open = await openAll();
+    await open.drain.flush();
+    return { kind: "opened", seenToMs: open.books.seenToMs() };
+  }
+  if (open === null) throw new Error(`${question.kind} was asked before open`);
+  const { books, drain } = open;
+  switch (question.kind) {
+    case "report":
+      await drain.flush();
+      return { kind: "report", report: encodedReport(books, question.query, question.waiting) };
+    case "decisions":
+      await drain.flush();
+      return { kind: "decisions", decisions: books.decisions(question.query) };
+    case "close":
+      await open.close();
+      return { kind: "closed" };
+  }
+}
+
+async function openAll(): Promise<Open> {
+  const redis = await connectRedis(data.redisUrl, { name: "books", logger: log });
+  const books = openBooks(data.path);
+  tellEnded(books);
+  const drain = startDrain({
+    stream: new LedgerStream(redis, data.zone, data.ledger, log),
+    books: {
+      lastId: () => books.lastId(),
+      apply(entries) {
+        books.apply(entries);
+        tellEnded(books);
+      },
+    },
+    intervalMs: data.ledger.drainIntervalMs,
+    clock: systemClock,
+    log,
+  });
+  return {
+    books,
+    drain,
+    async close() {
+      try {
+        await drain.close();
+      } finally {
+        books.close();
+        redis.disconnect();
+      }
+    },
+  };
+}
+
+/** As it goes over the wire: to hand a large report over as objects, and to encode it there, would take as long again. */
+function encodedReport(books: Books, query: ReportQuery, waiting: number) {
+  const report = books.report(query);
+  // The books hear of a guest when it is lent to; the queue knows those that never were.
+  const guestsByState = { ...report.guestsByState, waiting };
+  return GetReportResponse.encode(reportToProto({ ...report, guestsByState })).finish();
+}
+
+function tellEnded(books: Books): void {
+  const ended = books.endedGuests();
+  const text = JSON.stringify(ended);
+  if (text === toldEnded) return;
+  toldEnded = text;
+  tell({ kind: "ended", ended });
+}
+
+function tell(message: FromBooks): void {
+  parentPort?.postMessage(message, message.kind === "report" ? [message.report.buffer] : []);
+}

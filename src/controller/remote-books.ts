@@ -1,0 +1,199 @@
+import type { ResourceLimits } from "node:worker_threads";
+import type { DecisionQuery, DecisionView, EncodedReport, ReportQuery } from "../api/ports.ts";
+import { GleanerError } from "../errors/gleaner-error.ts";
+import { fromPlainError } from "../errors/plain-error.ts";
+import { AskedThread } from "../runtime/asked-thread.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger, LogLevel } from "../runtime/log.ts";
+import { Turns, unlessAborted } from "../runtime/turns.ts";
+import type { BooksWorkerData, EndedGuests, FromBooks, ToBooks } from "./books-protocol.ts";
+
+/** Reports and lists of decisions that may wait for another. */
+const waitingMax = 16;
+/** Between two tries to start the thread again; the first is at once. */
+const retryMsMin = 1_000;
+const retryMsMax = 60_000;
+const limits: ResourceLimits = { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 4_096 };
+
+type Answer<Kind extends FromBooks["kind"]> = Extract<FromBooks, { kind: Kind }>;
+type Thread = AskedThread<ToBooks, FromBooks>;
+
+export interface RemoteBooksOptions extends Omit<BooksWorkerData, "logLevel"> {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Of the thread's memory. */
+  readonly limits?: ResourceLimits;
+}
+
+/**
+ * The controller's end of the thread that keeps the books. When the thread dies, another goes on from what SQLite and the
+ * stream hold: nothing is lost, since the stream forgets only what SQLite has committed. Until it does, `problem` says so.
+ */
+export class RemoteBooks {
+  readonly #options: RemoteBooksOptions;
+  readonly #turns = new Turns(waitingMax);
+  readonly #stopping = new AbortController();
+  #thread: Thread | null = null;
+  #revival: Promise<void> = Promise.resolve();
+  #problem: string | null = null;
+  #seenToMs: number | null = null;
+  #ended: EndedGuests = {};
+
+  private constructor(options: RemoteBooksOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when all that the stream held is booked. Throws BOOKS_UNREADABLE, REDIS_UNREACHABLE. */
+  static async open(options: RemoteBooksOptions): Promise<RemoteBooks> {
+    const books = new RemoteBooks(options);
+    await books.#open();
+    return books;
+  }
+
+  /** Time of the newest entry when they were opened, ms: the controller that wrote it lived then. null: there was none. */
+  get seenToMs(): number | null {
+    return this.#seenToMs;
+  }
+
+  /** Why nobody keeps the books now; null: somebody does. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  /** As of the last batch that was booked. */
+  endedGuests(): EndedGuests {
+    return this.#ended;
+  }
+
+  /**
+   * Up to the last entry of the stream. Who leaves by the signal before it is computed has cost nothing; afterwards it is
+   * dropped. Throws POOL_NOT_FOUND, BOOKS_UNREADABLE, BOOKS_UNAVAILABLE, REPORTS_BUSY, REDIS_UNREACHABLE, or the signal's reason.
+   */
+  async report(query: ReportQuery, waiting: number, signal: AbortSignal): Promise<EncodedReport> {
+    return (await this.#inTurn({ kind: "report", query, waiting }, "report", signal)).report;
+  }
+
+  /** Newest first. Throws as `report` does. */
+  async decisions(query: DecisionQuery, signal: AbortSignal): Promise<readonly DecisionView[]> {
+    return (await this.#inTurn({ kind: "decisions", query }, "decisions", signal)).decisions;
+  }
+
+  /** Books what is in the stream; throws what kept it from that, and the stream then keeps what is missing. */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    await this.#revival;
+    const thread = this.#thread;
+    this.#thread = null;
+    if (thread === null) return;
+    try {
+      await ask(thread, { kind: "close" }, "closed");
+    } finally {
+      await thread.close();
+    }
+  }
+
+  async #inTurn<Kind extends FromBooks["kind"]>(
+    question: ToBooks,
+    kind: Kind,
+    signal: AbortSignal,
+  ): Promise<Answer<Kind>> {
+    if (this.#turns.isFull) throw new GleanerError("REPORTS_BUSY", { countMax: waitingMax });
+    await this.#turns.take(signal);
+    // The turn lasts until the thread has answered, also where the caller is gone by then.
+    const answer = this.#askThread(question, kind, signal).finally(() => this.#turns.pass());
+    return unlessAborted(answer, signal);
+  }
+
+  async #askThread<Kind extends FromBooks["kind"]>(question: ToBooks, kind: Kind, signal: AbortSignal) {
+    signal.throwIfAborted();
+    const thread = this.#thread;
+    if (thread === null) throw unavailable(this.#problem ?? "the controller stops");
+    try {
+      return await ask(thread, question, kind);
+    } catch (thrown) {
+      throw thread === this.#thread ? thrown : unavailable(this.#problem ?? "the controller stops");
+    }
+  }
+
+  async #open(): Promise<void> {
+    const { clock: _clock, log, limits: resourceLimits = limits, ...data } = this.#options;
+    const workerData: BooksWorkerData = { ...data, logLevel: log.level as LogLevel };
+    const thread: Thread = new AskedThread({
+      file: new URL("books-worker.ts", import.meta.url),
+      task: "keeps the books",
+      workerData,
+      resourceLimits,
+      hear: (message) => this.#hear(message),
+      died: (error) => this.#died(thread, error),
+    });
+    try {
+      const { seenToMs } = await ask(thread, { kind: "open" }, "opened");
+      this.#seenToMs = seenToMs;
+      this.#thread = thread;
+      this.#problem = null;
+    } catch (thrown) {
+      await thread.close();
+      throw thrown;
+    }
+  }
+
+  #died(thread: Thread, error: Error): void {
+    if (thread !== this.#thread) return; // it never opened: whoever opens it hears of it
+    this.#thread = null;
+    this.#problem = `their thread died: ${error.message}`;
+    this.#options.log.error({ err: error }, "the thread that keeps the books died; another is started");
+    if (!this.#stopping.signal.aborted) this.#revival = this.#revive();
+  }
+
+  async #revive(): Promise<void> {
+    const { clock, log } = this.#options;
+    const { signal } = this.#stopping;
+    for (let waitMs = retryMsMin; !signal.aborted; waitMs = Math.min(waitMs * 2, retryMsMax)) {
+      try {
+        await this.#open();
+        log.info("the books are kept again");
+        return;
+      } catch (thrown) {
+        this.#problem = thrown instanceof Error ? thrown.message : String(thrown);
+        log.error({ err: thrown }, `the books cannot be kept; trying again in ${waitMs} ms`);
+        await clock.sleep(waitMs, signal);
+      }
+    }
+  }
+
+  #hear(message: FromBooks): boolean {
+    if (message.kind === "ended") this.#ended = message.ended;
+    else if (message.kind === "log") relay(message.line, this.#options.log);
+    else return false;
+    return true;
+  }
+}
+
+async function ask<Kind extends FromBooks["kind"]>(
+  thread: Thread,
+  question: ToBooks,
+  kind: Kind,
+): Promise<Answer<Kind>> {
+  const answer = await thread.ask(question);
+  if (answer.kind === "failed") throw fromPlainError(answer.error);
+  if (answer.kind !== kind) throw new Error(`answered ${answer.kind} to ${question.kind}`);
+  return answer as Answer<Kind>;
+}
+
+function unavailable(problem: string): GleanerError {
+  return new GleanerError("BOOKS_UNAVAILABLE", { problem });
+}
+
+/** Into the controller's own log, where everything else stands. */
+function relay(line: string, log: Logger): void {
+  const {
+    level,
+    msg,
+    time: _time,
+    name: _name,
+    pid: _pid,
+    hostname: _hostname,
+    ...fields
+  } = JSON.parse(line);
+  log[level as Exclude<LogLevel, "silent">](fields, msg);
+}
