@@ -28,6 +28,10 @@ export const defaults = {
     /** Guests lent in one cycle. */
     lendsMax: 2_000,
   },
+  decisions: {
+    /** Kept of what was decided and why, so that it can be replayed; 0: nothing. */
+    keptMibMax: 256,
+  },
   terms: {
     /** A lease is valid this long after the agent sent its renewal. */
     termMs: 15 * second,

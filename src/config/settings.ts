@@ -44,6 +44,7 @@ export const policySchema = z.strictObject({
 const {
   listen,
   cycle,
+  decisions,
   terms,
   telemetry,
   forecast,
@@ -79,6 +80,9 @@ export const settingsSchema = z
         headsMax: count.default(cycle.headsMax),
         lendsMax: count.default(cycle.lendsMax),
       })
+      .prefault({}),
+    decisions: z
+      .strictObject({ keptMibMax: z.int().nonnegative().default(decisions.keptMibMax) })
       .prefault({}),
     terms: z
       .strictObject({

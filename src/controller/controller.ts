@@ -24,6 +24,7 @@ import { setGauges } from "./gauges.ts";
 import { Guests } from "./guest-desk.ts";
 import { Journal } from "./journal.ts";
 import { LeaseOrders } from "./lease-orders.ts";
+import { keptDecisions } from "./kept-decisions.ts";
 import { LeaseSteps } from "./lease-steps.ts";
 import { LiveGuests } from "./live-guests.ts";
 import { LogReads } from "./log-reads.ts";
@@ -164,7 +165,8 @@ export async function startController(options: ControllerOptions): Promise<Runni
     horizonMs: settings.forecast.horizonMs,
     tickMs: settings.telemetry.sampleIntervalMs,
   };
-  const decider = createDecider({ workerAboveDevices, settings: cycleSettings });
+  const kept = keptDecisions({ dataDir, settings, release: options.version, clock, log, metrics });
+  const decider = createDecider({ workerAboveDevices, settings: cycleSettings, kept });
   const cycle = new Cycle({
     fleet,
     queue,

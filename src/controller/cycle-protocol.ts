@@ -1,48 +1,41 @@
 import type { CycleDecisions, Lend } from "../core/cycle.ts";
 import type { WaitExplanation } from "../core/cycle-explain.ts";
-import type { WaitingGuest } from "../core/guest.ts";
-import type { CycleSettings, DeviceView, Snapshot } from "../core/snapshot.ts";
-import type { SurvivalTable } from "../core/survival-table.ts";
+import type { CycleSettings } from "../core/snapshot.ts";
+import type { JournalNews, JournalPlace } from "./decision-journal.ts";
+import type { MirrorPart, Outline } from "./snapshot-mirror.ts";
 
 /** What the controller's thread and the thread that decides large cycles say to each other. */
 
-/** A curve as plain data. */
-export interface PlainCurve {
-  readonly table: SurvivalTable;
-  readonly ageMs: number;
-}
-
-/** The curve is the slot of one that was sent before; −1: none. */
-export type PlainDevice = Omit<DeviceView, "curve"> & { readonly curve: number };
-
-/** What a slot of a mirror holds from now on. */
-export interface Filled<T> {
-  readonly slot: number;
-  readonly item: T;
-}
-
 export type ToWorker =
-  | { readonly kind: "curves"; readonly filled: readonly Filled<PlainCurve>[] }
-  | { readonly kind: "devices"; readonly filled: readonly Filled<PlainDevice>[] }
-  | { readonly kind: "guests"; readonly filled: readonly Filled<WaitingGuest>[] }
+  | MirrorPart
   | DecideMessage
   /** The next so many lends of the cycle that was decided. */
   | { readonly kind: "lends"; readonly from: number; readonly count: number }
-  | { readonly kind: "explain"; readonly guestId: string };
+  | { readonly kind: "explain"; readonly guestId: string }
+  /** Nothing comes after it. */
+  | { readonly kind: "close" };
 
-export interface DecideMessage extends Omit<Snapshot, "devices" | "guests"> {
+export interface DecideMessage extends Outline {
   readonly kind: "decide";
-  /** Slots, in the order of the snapshot. */
-  readonly devices: Int32Array<ArrayBuffer>;
-  readonly guests: Int32Array<ArrayBuffer>;
+  /** Wall clock. */
+  readonly atMs: number;
 }
 
-/** One answer to each `decide`, `lends` and `explain`, in their order. */
+/** One answer to each `decide`, `lends`, `explain` and `close`, in their order. */
 export type FromWorker =
   | ({ readonly kind: "decided"; readonly lends: number } & Omit<CycleDecisions, "lends">)
   | { readonly kind: "lends"; readonly lends: readonly Lend[] }
-  | { readonly kind: "explained"; readonly explanation: WaitExplanation | null };
+  | { readonly kind: "explained"; readonly explanation: WaitExplanation | null }
+  | { readonly kind: "closed" };
+
+/** Answers nothing: it comes when it comes. */
+export interface NewsMessage {
+  readonly kind: "journal";
+  readonly news: JournalNews;
+}
 
 export interface CycleWorkerData {
   readonly settings: CycleSettings;
+  /** null: decisions are not journalled. */
+  readonly journal: JournalPlace | null;
 }

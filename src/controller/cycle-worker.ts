@@ -1,63 +1,59 @@
 import { parentPort, workerData } from "node:worker_threads";
-import { decideCycle, type CycleDecisions } from "../core/cycle.ts";
+import { decideCycle } from "../core/cycle.ts";
 import { explainWait } from "../core/cycle-explain.ts";
-import type { WaitingGuest } from "../core/guest.ts";
-import type { DeviceView, Snapshot } from "../core/snapshot.ts";
-import { curveOf, type TableCurve } from "../core/survival-table.ts";
-import type { CycleWorkerData, Filled, FromWorker, PlainDevice, ToWorker } from "./cycle-protocol.ts";
+import type { CycleWorkerData, FromWorker, NewsMessage, ToWorker } from "./cycle-protocol.ts";
+import { DecisionJournal } from "./decision-journal.ts";
+import type { DecidedCycle } from "./decision-text.ts";
+import { MirroredSnapshots } from "./snapshot-mirror.ts";
 
-/** Decides large cycles on a thread of its own, on a mirror of the controller's view that is fed with what changed. */
+/**
+ * Decides large cycles on a thread of its own, on a mirror of the controller's view that is fed with what changed. It writes the
+ * journal too, since it holds the snapshot: once a cycle's lends are handed over, so that none waits for it.
+ */
 
-const { settings } = workerData as CycleWorkerData;
-const curves: TableCurve[] = [];
-const devices: DeviceView[] = [];
-const guests: WaitingGuest[] = [];
-let last: { readonly snapshot: Snapshot; readonly decisions: CycleDecisions } | null = null;
+const { settings, journal: place } = workerData as CycleWorkerData;
+const journal =
+  place === null
+    ? null
+    : new DecisionJournal(place, settings, (news) => post({ kind: "journal", news }));
+const mirror = new MirroredSnapshots();
+let last: DecidedCycle | null = null;
 
 parentPort?.on("message", (message: ToWorker) => {
   switch (message.kind) {
     case "curves":
-      for (const { slot, item } of message.filled) curves[slot] = curveOf(item.table, item.ageMs);
-      break;
     case "devices":
-      for (const filled of message.filled) fillDevice(filled);
-      break;
     case "guests":
-      for (const { slot, item } of message.filled) guests[slot] = item;
+      mirror.take(message);
       break;
     case "decide": {
-      const snapshot: Snapshot = {
-        nowMs: message.nowMs,
-        pools: message.pools,
-        tenants: message.tenants,
-        limits: message.limits,
-        devices: Array.from(message.devices, (slot) => devices[slot]!),
-        guests: Array.from(message.guests, (slot) => guests[slot]!),
-      };
+      const snapshot = mirror.snapshotOf(message);
       const decisions = decideCycle(snapshot, settings);
-      last = { snapshot, decisions };
+      last = { atMs: message.atMs, snapshot, decisions };
       const { waits, unlent, lends } = decisions;
-      answer({ kind: "decided", waits, unlent, lends: lends.length });
+      post({ kind: "decided", waits, unlent, lends: lends.length });
+      if (lends.length === 0) journal?.record(last);
       break;
     }
     case "lends": {
+      const { from, count } = message;
       const lends = last?.decisions.lends ?? [];
-      answer({ kind: "lends", lends: lends.slice(message.from, message.from + message.count) });
+      post({ kind: "lends", lends: lends.slice(from, from + count) });
+      if (last !== null && from + count >= lends.length) journal?.record(last);
       break;
     }
     case "explain": {
       const explanation =
         last === null ? null : explainWait(last.snapshot, last.decisions, message.guestId, settings);
-      answer({ kind: "explained", explanation });
+      post({ kind: "explained", explanation });
       break;
     }
+    case "close":
+      void Promise.resolve(journal?.close()).then(() => post({ kind: "closed" }));
+      break;
   }
 });
 
-function fillDevice({ slot, item }: Filled<PlainDevice>): void {
-  devices[slot] = { ...item, curve: curves[item.curve] ?? null };
-}
-
-function answer(message: FromWorker): void {
+function post(message: FromWorker | NewsMessage): void {
   parentPort?.postMessage(message, []);
 }

@@ -1,6 +1,9 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { decideCycle, type CycleDecisions } from "../core/cycle.ts";
 import { explainWait, type WaitExplanation } from "../core/cycle-explain.ts";
 import type { CycleSettings, Snapshot } from "../core/snapshot.ts";
+import { DecisionJournal, type JournalNews, type JournalPlace } from "./decision-journal.ts";
+import type { DecidedCycle } from "./decision-text.ts";
 import { RemoteDecider } from "./remote-decider.ts";
 
 /** Decides cycles, one at a time. */
@@ -11,30 +14,45 @@ export interface Decider {
   close(): Promise<void>;
 }
 
+export interface KeptDecisions extends JournalPlace {
+  readonly wallMs: () => number;
+  readonly onNews: (news: JournalNews) => void;
+}
+
+/** What is not journalled by then is given up: a disk may hang. */
+const closeMsMax = 2_000;
+
 /**
  * Small fleets are decided where the caller runs. Large ones are decided on a thread of their own, so that no recall
- * waits for a cycle: the caller's thread is then never kept for longer than a few ms.
+ * waits for a cycle: the caller's thread is then never kept for longer than a few ms. Either one journals what it decided.
  */
 export function createDecider({
   workerAboveDevices,
   settings,
+  kept = null,
 }: {
   readonly workerAboveDevices: number;
   readonly settings: CycleSettings;
+  /** null: decisions are not journalled. */
+  readonly kept?: KeptDecisions | null;
 }): Decider {
+  const place = kept && { dir: kept.dir, bytesMax: kept.bytesMax, release: kept.release };
+  const journal = kept && new DecisionJournal(kept, settings, kept.onNews);
   let remote: RemoteDecider | null = null;
-  let last: { readonly snapshot: Snapshot; readonly decisions: CycleDecisions } | null = null;
+  let last: DecidedCycle | null = null;
   return {
     async decide(snapshot) {
+      const atMs = kept?.wallMs() ?? 0;
       if (snapshot.devices.length <= workerAboveDevices) {
         const decisions = decideCycle(snapshot, settings);
-        last = { snapshot, decisions };
+        last = { atMs, snapshot, decisions };
+        journal?.record(last);
         return decisions;
       }
       last = null;
-      remote ??= new RemoteDecider(settings);
+      remote ??= new RemoteDecider(settings, place, (news) => kept?.onNews(news));
       try {
-        return await remote.decide(snapshot);
+        return await remote.decide(snapshot, atMs);
       } catch (thrown) {
         // What the thread knows is no longer certain: the next cycle begins with a new one.
         await remote.close();
@@ -47,6 +65,12 @@ export function createDecider({
       return (await remote?.explain(guestId)) ?? null;
     },
     async close() {
+      const closed = new AbortController();
+      await Promise.race([
+        Promise.all([journal?.close(), remote?.flush()]),
+        sleep(closeMsMax, undefined, { signal: closed.signal }),
+      ]);
+      closed.abort();
       await remote?.close();
       remote = null;
     },

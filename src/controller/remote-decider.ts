@@ -8,8 +8,6 @@ import type { JournalNews, JournalPlace } from "./decision-journal.ts";
 import { Slices } from "./slices.ts";
 import { SnapshotMirror } from "./snapshot-mirror.ts";
 
-/** The caller's thread is kept no longer than about this at once. */
-const sliceMs = 2;
 const lendsPerMessage = 500;
 /** A cycle allocates a lot that is soon garbage: room for it to die young. */
 const resourceLimits = { maxYoungGenerationSizeMb: 64, maxOldGenerationSizeMb: 4_096 };
@@ -42,7 +40,7 @@ export class RemoteDecider {
 
   /** `atMs` is the wall clock's. */
   async decide(snapshot: Snapshot, atMs: number): Promise<CycleDecisions> {
-    const outline = await this.#mirror.sync(snapshot, new Slices(sliceMs));
+    const outline = await this.#mirror.sync(snapshot, new Slices());
     await setImmediate();
     const decided = await this.#ask({ kind: "decide", atMs, ...outline });
     if (decided.kind !== "decided") throw new Error(`answered ${decided.kind} to decide`);
@@ -64,8 +62,8 @@ export class RemoteDecider {
 
   /** Resolves when what was decided is journalled, or the thread has failed. */
   async flush(): Promise<void> {
-    if (this.#failure !== null) return;
-    await this.#ask({ kind: "close" });
+    // The failure is told to whoever decides.
+    await this.#ask({ kind: "close" }).catch(() => undefined);
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,10 @@
-import type { Filled } from "./cycle-protocol.ts";
 import type { Slices } from "./slices.ts";
+
+/** What a slot of a mirror holds from now on. */
+export interface Filled<T> {
+  readonly slot: number;
+  readonly item: T;
+}
 
 /** Items sent in one message: less than a millisecond to serialise. */
 const batchMax = 64;

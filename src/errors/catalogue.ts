@@ -268,6 +268,17 @@ export const catalogue = {
     message: "{countMax} reports wait for another already.",
     remedy: "Ask again in some seconds.",
   },
+  DECISIONS_NOT_FOUND: {
+    status: "NOT_FOUND",
+    message: "No decisions are kept in {path}.",
+    remedy:
+      "Name the controller's data directory with --data-dir; with decisions.keptMibMax 0 it keeps no decisions.",
+  },
+  DECISIONS_UNREADABLE: {
+    status: "FAILED_PRECONDITION",
+    message: "{path}: {problem}",
+    remedy: "Read it with the release that wrote it, or remove the file; no loan depends on it.",
+  },
   INTERNAL: {
     status: "INTERNAL",
     message: "A defect in Gleaner: {problem}",

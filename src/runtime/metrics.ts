@@ -77,6 +77,17 @@ export function createMetrics(build: { readonly version: string }) {
       buckets: cycleBucketsS,
       registers,
     }),
+    decisionJournalOn: new Gauge({
+      name: "gleaner_decision_journal_on",
+      help: "1: decisions are journalled; 0: a setting or a failing disk keeps them from it.",
+      registers,
+    }),
+    decisionCycles: new Counter({
+      name: "gleaner_decision_cycles_total",
+      help: "Cycles for the journal of decisions: kept, or missed where the disk is too slow.",
+      labelNames: ["journal"] as const,
+      registers,
+    }),
     lends: new Counter({ name: "gleaner_lends_total", help: "Leases granted.", registers }),
     lendRefused: new Counter({
       name: "gleaner_lend_refused_total",
