@@ -13,6 +13,7 @@ import type { Devices } from "./devices.ts";
 import type { Fence } from "./disk/fence.ts";
 import type { EndedAttempts } from "./ended-attempts.ts";
 import type { HostClock } from "./host-clock.ts";
+import type { KeptCheckpoints } from "./kept-checkpoints.ts";
 import type { LeaseRunner } from "./lease/lease-runner.ts";
 import type { LeaseTable } from "./lease/lease-table.ts";
 import { ControllerLink, type ControllerMessage, type LinkUser } from "./link/controller-link.ts";
@@ -30,6 +31,7 @@ export interface ConversationParts {
   readonly devices: Devices;
   readonly table: LeaseTable;
   readonly ended: EndedAttempts;
+  readonly kept: KeptCheckpoints;
   readonly fence: Fence;
   readonly pools: Pools;
   readonly book: RecallBook;
@@ -108,7 +110,7 @@ export class Conversation implements LinkUser {
   }
 
   hello(): Hello {
-    const { identity, devices, table, fence, clock } = this.#parts;
+    const { identity, devices, table, fence, clock, book } = this.#parts;
     const nowMs = clock.nowMs();
     return {
       ...identity,
@@ -119,11 +121,13 @@ export class Conversation implements LinkUser {
         .flatMap(stepsToTell)
         .map((step) => leaseStepToProto(step, nowMs)),
       tokens: [...fence.tokens()].map(([device, token]) => ({ device, token: tokenToProto(token) })),
+      newestLeader: fence.newestLeader ?? undefined,
+      recalls: book.open().map((step) => localRecallToProto(step, nowMs)),
     };
   }
 
   welcomed(welcome: Welcome, helloSentAtMs: number): void {
-    const { fence, logger, terms } = this.#parts;
+    const { fence, logger, terms, kept } = this.#parts;
     const { epoch, generation } = welcome;
     if (!fence.admitLeader({ generation, epoch }))
       logger.error(
@@ -135,6 +139,7 @@ export class Conversation implements LinkUser {
     // What is known already, so that a new controller need not wait for the next reading.
     if (this.#latest.size > 0) this.#pushSamples([...this.#latest.values()]);
     terms.welcomed(welcome.termMs, helloSentAtMs);
+    kept.askSoon();
     this.#repeat(Infinity);
     this.#renewIntervalMs = welcome.renewIntervalMs;
     this.#renewTimer = setInterval(() => this.#renew(), this.#renewIntervalMs);
@@ -142,7 +147,7 @@ export class Conversation implements LinkUser {
   }
 
   received(message: ControllerMessage): void {
-    const { commands, logger, logReader, terms, book } = this.#parts;
+    const { commands, logger, logReader, terms, book, kept } = this.#parts;
     switch (message.$case) {
       case "pause":
       case "vacate":
@@ -170,6 +175,9 @@ export class Conversation implements LinkUser {
       }
       case "termsRenewed":
         terms.renewed(message.value);
+        break;
+      case "endedGuests":
+        kept.answered(message.value);
         break;
       case "readLog":
         logReader.take(message.value);
@@ -207,11 +215,12 @@ export class Conversation implements LinkUser {
   }
 
   #acknowledged(leaseId: string, step: number): void {
-    const { table, ended } = this.#parts;
+    const { table, ended, kept } = this.#parts;
     const runner = table.get(leaseId);
     if (runner?.acknowledge(step) !== true) return;
     table.remove(runner);
     ended.add(runner.record);
+    kept.attemptEnded(runner.record.guestId);
   }
 
   #pool(settings: PoolSettings): void {

@@ -1,6 +1,7 @@
 import { compareTokens, isLive, type FencingToken } from "../core/lease.ts";
 import type { AgentDesk } from "../api/ports.ts";
 import { commandOutcomes, leaseStepFromProto, tokenFromProto, type LeaseStep } from "../api/convert/lease.ts";
+import { localRecallFromProto } from "../api/convert/recall.ts";
 import { deviceFromProto, sampleFromProto } from "../api/convert/sample.ts";
 import { agentPolicyToProto } from "../api/convert/policy.ts";
 import type { Settings } from "../config/settings.ts";
@@ -9,6 +10,7 @@ import type {
   CommandResult,
   ConnectRequest,
   ConnectResponse,
+  EndedGuest,
   Hello,
   RecallReport,
   RenewTerms,
@@ -42,6 +44,8 @@ interface AgentsParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly reign: Reign;
+  /** Of guests, those that will never run again. */
+  readonly endedAmong: (guestIds: readonly string[]) => Promise<EndedGuest[]>;
   readonly wake: () => void;
 }
 
@@ -72,6 +76,7 @@ export class Agents implements AgentDesk {
     });
     const leave = () => session.outgoing.close();
     signal.addEventListener("abort", leave, { once: true });
+    if (signal.aborted) leave();
     void reading.then(leave);
     try {
       yield* session.outgoing;
@@ -113,6 +118,9 @@ export class Agents implements AgentDesk {
         case "recallReport":
           this.#recallReport(session, body.value);
           break;
+        case "keptGuests":
+          this.#keptGuests(session, body.value.guestIds);
+          break;
         case "hello":
         case undefined:
           this.#parts.log.warn(
@@ -136,8 +144,9 @@ export class Agents implements AgentDesk {
         throw refuse(`device ${uuid} is served by host ${known.info.host}`);
     }
     await this.#raiseGenerationAbove(hello);
+    reign.lost.throwIfAborted();
 
-    const session = new AgentSession({ host: hello.host, agentId: hello.agentId, epoch: reign.epoch });
+    const session = new AgentSession({ host: hello.host, agentId: hello.agentId, reign });
     const older = fleet.agents.get(hello.host);
     fleet.agents.set(hello.host, session);
     older?.outgoing.close();
@@ -164,6 +173,13 @@ export class Agents implements AgentDesk {
       session,
       hello.leases.map((report) => leaseStepFromProto(report, nowMs)),
     );
+    const recalls = hello.recalls.map((report) => localRecallFromProto(report, nowMs));
+    const recallsOver = this.#parts.owners.agentRecalls(hello.host, recalls);
+    if (recallsOver > 0)
+      log.warn(
+        { host: hello.host, recalls: recallsOver },
+        "recalls that the agent had taken are not known to it any more: they are over",
+      );
     log.info(
       { agent: hello.agentId, host: hello.host, devices: hello.devices.length, leases: hello.leases.length },
       `agent of ${hello.host} connected: ${hello.devices.length} devices`,
@@ -180,10 +196,11 @@ export class Agents implements AgentDesk {
         generation: 0,
         number: 0,
       });
-    if ((await reign.raiseAbove(largest)) === "newer_already") return;
+    const leader = hello.newestLeader ?? { generation: 0, epoch: 0 };
+    if ((await reign.raiseAbove({ token: largest, leader })) === "newer_already") return;
     log.error(
-      { agent: hello.agentId, generation: reign.generation },
-      "Redis is older than this agent's tokens: a new generation begins",
+      { agent: hello.agentId, generation: reign.generation, epoch: reign.epoch },
+      "Redis is older than what this agent has seen: a new generation begins",
     );
   }
 
@@ -287,9 +304,22 @@ export class Agents implements AgentDesk {
     session.send({ $case: "termsRenewed", value: { sequence, leaseIds: renewed } });
   }
 
+  /** An answer that cannot be given is asked for again. */
+  #keptGuests(session: AgentSession, guestIds: readonly string[]): void {
+    const { endedAmong, log } = this.#parts;
+    endedAmong(guestIds)
+      .then((guests) => {
+        if (guests.length > 0) session.send({ $case: "endedGuests", value: { guests } });
+      })
+      .catch((thrown: unknown) => {
+        log.warn({ err: thrown, agent: session.agentId }, "the agent is not told which guests have ended");
+      });
+  }
+
   /** A recall that the agent took by itself: into the books, once for each device and stage. */
   #recallReport(session: AgentSession, report: RecallReport): void {
-    this.#parts.owners.recalledByAgent(report);
+    const { owners, clock } = this.#parts;
+    owners.recalledByAgent(session.host, localRecallFromProto(report, clock.monotonicMs()));
     const { recallId, device, stage } = report;
     session.send({ $case: "recallReportAck", value: { recallId, device, stage } });
   }

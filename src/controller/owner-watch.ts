@@ -6,8 +6,7 @@ import type { MeetingsMeter } from "../core/meetings-meter.ts";
 import type { OwnerView } from "../core/idleness.ts";
 import type { Forecaster } from "../core/survival.ts";
 import type { LeaseStep } from "../api/convert/lease.ts";
-import { recallStages } from "../api/convert/recall.ts";
-import type { RecallReport } from "../gen/gleaner/v1/agents.ts";
+import { isFinalStage, type LocalRecallStep } from "../api/convert/recall.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Metrics } from "../runtime/metrics.ts";
@@ -34,7 +33,7 @@ interface OwnerWatchParts {
 export class OwnerWatch {
   readonly #parts: OwnerWatchParts;
   /** Recalls that agents took by themselves, by recall and device, until their final stage is written. */
-  readonly #agentRecalls = new Map<string, string>();
+  readonly #agentRecalls = new Map<string, { readonly host: string; readonly step: LocalRecallStep }>();
 
   constructor(parts: OwnerWatchParts) {
     this.#parts = parts;
@@ -119,38 +118,31 @@ export class OwnerWatch {
     }
   }
 
-  recalledByAgent(report: RecallReport): void {
+  /** A stage of a recall that the agent of the host took by itself; times on this process's monotonic clock. */
+  recalledByAgent(host: string, step: LocalRecallStep): void {
     const { journal, clock, fleet } = this.#parts;
-    const stage = recallStages.fromWire(report.stage, "recall_report.stage");
-    const key = `${report.recallId} ${report.device}`;
-    const atMs = Math.round(clock.wallMs() - report.ageMs);
-    const device = fleet.devices.get(report.device);
-    if (device !== undefined && !this.#agentRecalls.has(key)) {
-      device.recalls.add(report.recallId);
-      if (report.leaseId !== "")
-        journal.write({
-          type: "meeting",
-          atMs,
-          device: report.device,
-          leaseId: report.leaseId,
-          signal: "recall",
-          recallId: report.recallId,
-        });
+    const { recallId, device: uuid, stage, leaseId, elapsedMs, deadlineMs, reason } = step;
+    const key = keyOf(step);
+    const atMs = Math.round(clock.wallMs() - (clock.monotonicMs() - step.atMs));
+    const device = fleet.devices.get(uuid);
+    if (!this.#agentRecalls.has(key)) {
+      device?.recalls.add(recallId);
+      if (device !== undefined && leaseId !== "")
+        journal.write({ type: "meeting", atMs, device: uuid, leaseId, signal: "recall", recallId });
     }
-    this.#agentRecalls.set(key, stage);
-    if (stage !== "released" && stage !== "deadline_missed" && stage !== "withdrawn") return;
+    this.#agentRecalls.set(key, { host, step });
+    if (!isFinalStage(stage)) return;
     this.#agentRecalls.delete(key);
     if (device !== undefined) {
-      device.recalls.delete(report.recallId);
-      device.restUntilMs = Math.max(device.restUntilMs, clock.monotonicMs() - report.ageMs + report.holdMs);
+      device.recalls.delete(recallId);
+      device.restUntilMs = Math.max(device.restUntilMs, step.atMs + step.holdMs);
     }
-    if (report.leaseId === "") return;
-    const { recallId, leaseId, elapsedMs, deadlineMs, reason } = report;
+    if (leaseId === "") return;
     journal.write({
       type: "recalled",
       atMs,
       recallId,
-      device: report.device,
+      device: uuid,
       leaseId,
       stage,
       elapsedMs,
@@ -158,4 +150,26 @@ export class OwnerWatch {
       reason,
     });
   }
+
+  /**
+   * What stands, as the agent of the host says in its Hello, is all that stands. A recall that it does not know any more was
+   * cut off with its host or its state: nothing runs there for it, so it is over now. Answers how many were.
+   */
+  agentRecalls(host: string, open: readonly LocalRecallStep[]): number {
+    // Of the others the report follows that ends them.
+    for (const step of open) if (!isFinalStage(step.stage)) this.recalledByAgent(host, step);
+    const told = new Set(open.map(keyOf));
+    const nowMs = this.#parts.clock.monotonicMs();
+    const over = [...this.#agentRecalls].filter(([key, known]) => known.host === host && !told.has(key));
+    for (const [, { step }] of over) {
+      const elapsedMs = step.elapsedMs + nowMs - step.atMs;
+      const stage = elapsedMs > step.deadlineMs ? "deadline_missed" : "released";
+      this.recalledByAgent(host, { ...step, stage, atMs: nowMs, elapsedMs });
+    }
+    return over.length;
+  }
+}
+
+function keyOf({ recallId, device }: LocalRecallStep): string {
+  return `${recallId} ${device}`;
 }

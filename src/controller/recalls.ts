@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Lease } from "../core/lease.ts";
 import type { LeaseStep as StepReport } from "../api/convert/lease.ts";
+import type { FinalRecallStage } from "../api/convert/recall.ts";
 import type { Target } from "../core/target.ts";
 import type { RecallDesk, RecallOrder, RecallProgress, RecallStage } from "../api/ports.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
@@ -17,8 +18,6 @@ import type { RecallTargets } from "./recall-targets.ts";
 
 /** Recalls that stand at once; one more is refused rather than forgotten. */
 const recallsMax = 10_000;
-
-type FinalStage = "released" | "deadline_missed" | "withdrawn";
 
 interface RecalledDevice {
   readonly device: Device;
@@ -271,7 +270,7 @@ export class Recalls implements RecallDesk {
     }
   }
 
-  #finish(recall: StandingRecall, recalled: RecalledDevice, stage: FinalStage, detail: string): void {
+  #finish(recall: StandingRecall, recalled: RecalledDevice, stage: FinalRecallStage, detail: string): void {
     const { device } = recalled;
     recalled.final = true;
     recall.outstanding -= 1;

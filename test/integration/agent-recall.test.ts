@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { connectClients } from "../../src/api/client.ts";
 import { recallProgressFromProto } from "../../src/api/convert/recall.ts";
@@ -92,6 +94,44 @@ describe("an owner's recall at the agent itself", () => {
     await rig.controller.reconnected();
     await rig.controller.until(() => rig.controller.all("renewTerms").length > 0);
     expect(told()).toBe(0);
+  });
+
+  it("says in every Hello which recalls stand, and of those that ended only what was not acknowledged", async () => {
+    await using rig = await AgentRig.up();
+    await lent(rig, saving);
+    const done = recall(rig, { deadlineMs: 60_000, firstRung: Rung.PAUSE });
+    await rig.controller.reached("g1:1", "paused");
+    await rig.controller.reconnected();
+    const standing = () => rig.controller.all("hello").at(-1)!.recalls;
+    expect(standing()).toMatchObject([{ device: gpu[0], stage: "RECALL_STAGE_PAUSED", leaseId: "g1:1" }]);
+    rig.controller.command("kill", "g1:1", { demand: undefined, reason: "test" });
+    await done;
+    const ended = () =>
+      rig.controller.all("recallReport").some(({ stage }) => stage === "RECALL_STAGE_RELEASED");
+    await rig.controller.until(ended);
+    await rig.controller.reconnected();
+    expect(standing()).toEqual([]);
+  });
+
+  it("knows nothing of a recall any more that a restart of the host has cut off", async () => {
+    await using rig = await AgentRig.up({}, (controller) => {
+      controller.acknowledges = false;
+    });
+    await lent(rig, saving);
+    const cutOff = recall(rig, { deadlineMs: 60_000, firstRung: Rung.PAUSE }).catch(() => {});
+    await rig.controller.reached("g1:1", "paused");
+    await rig.stopAgent();
+    await cutOff;
+    const file = join(rig.dir, "agent", "recalls.json");
+    const book = JSON.parse(readFileSync(file, "utf8"));
+    expect(book.standing).toHaveLength(1);
+    writeFileSync(file, JSON.stringify({ ...book, bootId: "of another boot" }));
+    rig.controller.received.length = 0;
+    await rig.startAgent();
+    await rig.known();
+    expect(rig.controller.all("hello")[0]!.recalls).toEqual([]);
+    await rig.controller.until(() => rig.controller.all("renewTerms").length > 0);
+    expect(rig.controller.all("recallReport")).toEqual([]);
   });
 
   it("answers at once for a device that is not lent, and keeps it from being lent for as long as was asked", async () => {

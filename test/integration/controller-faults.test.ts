@@ -215,6 +215,63 @@ describe("a recall", () => {
   });
 });
 
+describe("a recall that an agent took by itself", () => {
+  const reportOf = (lease: PeerLease, stage: RecallStage) => ({
+    recallId: "recall-1",
+    device: "GPU-1",
+    stage,
+    ageMs: 0,
+    elapsedMs: 1,
+    deadlineMs: 60_000,
+    reason: "test",
+    leaseId: lease.header.leaseId,
+    holdMs: 0,
+  });
+
+  it("is over when its host restarts and knows it no more: the device is lent again", async () => {
+    await using own = await startTestRedis();
+    await using running = await withRunningGuest(own);
+    const { test, peer, id, lease } = running;
+    peer.tellRecall(reportOf(lease, RecallStage.ACCEPTED));
+    await peer.heard();
+    peer.disconnect();
+    await untilAgents(test, 0);
+    peer.leases.clear();
+    await peer.connect(test.controller.apiAddress);
+    peer.sample(0);
+    await peer.until(() => peer.leases.has(`${id}:2`));
+    const range = { from: undefined, to: undefined, pricePerGpuHour: 0, pool: "" };
+    const report = await test.clients.reports.getReport(range);
+    expect(report.returnsByRung).toMatchObject({ recall: 1 });
+    expect(report.total).toMatchObject({ meetings: 1, deadlinesMissed: 0 });
+  });
+
+  it("stands for a controller that starts again, until the agent says that it is over", async () => {
+    await using own = await startTestRedis();
+    const first = await withRunningGuest(own);
+    const { lease } = first;
+    await first[Symbol.asyncDispose]();
+    await using test = await startTestController({ redisUrl: own.url });
+    const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
+    const ended = { step: lease.step + 1, state: LeaseState.RELEASED, mover: Mover.OWNER };
+    await peer.connect(test.controller.apiAddress, {
+      leases: [peer.leaseReport(lease, ended)],
+      recalls: [reportOf(lease, RecallStage.VACATING)],
+    });
+    peer.sample(0);
+    await peer.heard();
+    const explained = async () => {
+      const { obstacles } = await test.clients.guests.explain({ id: first.id });
+      return obstacles.map(({ reasonCode }) => reasonCode);
+    };
+    while ((await explained()).length === 0);
+    expect(await explained()).toEqual(["cool_down"]);
+    peer.tellRecall(reportOf(lease, RecallStage.RELEASED));
+    await peer.until(() => peer.leases.has(lease.header.leaseId.replace(/1$/, "2")));
+    peer.disconnect();
+  });
+});
+
 describe("a lend whose answer was lost", () => {
   it("I4: is given back, and its guest ends by it where somebody cancelled it meanwhile", async () => {
     const client = await connectRedis(redis.url, { name: "test" });

@@ -3,8 +3,10 @@ import type {
   CommandHeader,
   ConnectRequest,
   ConnectResponse,
-  DeviceToken,
+  Hello,
+  EndedGuest,
   LeaseReport,
+  RecallReport,
   StartCommand,
 } from "../../src/gen/gleaner/v1/agents.ts";
 import { Attribution, LeaseState, Mover } from "../../src/gen/gleaner/v1/agents.ts";
@@ -52,7 +54,7 @@ export class AgentPeer {
   /** Resolves with Welcome. */
   async connect(
     address: string,
-    hello: { leases?: LeaseReport[]; tokens?: DeviceToken[] } = {},
+    hello: Partial<Pick<Hello, "leases" | "tokens" | "recalls" | "newestLeader">> = {},
   ): Promise<void> {
     const clients = connectClients(address);
     this.#close = () => clients.close();
@@ -75,6 +77,8 @@ export class AgentPeer {
         })),
         leases: hello.leases ?? [],
         tokens: hello.tokens ?? [],
+        recalls: hello.recalls ?? [],
+        newestLeader: hello.newestLeader,
       },
     });
     const incoming = clients.agents.connect(this.#outgoing, { signal: this.#abort.signal });
@@ -152,6 +156,11 @@ export class AgentPeer {
     };
   }
 
+  /** Of a recall that the agent took by itself. */
+  tellRecall(report: RecallReport): void {
+    this.#send({ $case: "recallReport", value: report });
+  }
+
   /** Resolves once what was received so far satisfies the condition. */
   async until(condition: () => boolean): Promise<void> {
     while (!condition()) {
@@ -169,6 +178,15 @@ export class AgentPeer {
       workedMs: 100_000,
     }));
     this.#send({ $case: "renewTerms", value: { sequence: 1, leases } });
+  }
+
+  /** Asks which guests have ended; resolves with the answer that names at least one. */
+  async endedAmong(guestIds: readonly string[]): Promise<readonly EndedGuest[]> {
+    const answers = () => this.commands.filter((body) => body.$case === "endedGuests");
+    const before = answers().length;
+    this.#send({ $case: "keptGuests", value: { guestIds: [...guestIds] } });
+    await this.until(() => answers().length > before);
+    return answers().at(-1)!.value.guests;
   }
 
   /** Resolves once the controller has heard all that was sent so far, and its answers to it have come. */

@@ -1,4 +1,4 @@
-import type { LocalRecallStep } from "../../api/convert/recall.ts";
+import { isFinalStage, type LocalRecallStep } from "../../api/convert/recall.ts";
 import type { RecallStage } from "../../api/ports.ts";
 import type { Rung } from "../../core/policy.ts";
 import type { Logger } from "../../runtime/log.ts";
@@ -51,9 +51,15 @@ export class RecallBook {
     this.#logger = logger;
     this.#entriesMax = entriesMax;
     const state = readJson<BookState>(file, (value) => value.version === 1);
-    this.#unacknowledged.push(...(state?.unacknowledged ?? []));
-    // After a restart of the host nothing is lent and its times mean nothing: what was recalled has long been given back.
-    if (state?.bootId !== clock.bootId) return;
+    if (state === null) return;
+    // After a restart of the host nothing is lent and its times mean nothing: what was recalled has long been given back,
+    // and Hello says so. Only what came to its end before is still told.
+    const isSameBoot = state.bootId === clock.bootId;
+    const ended = new Set(state.unacknowledged.filter(({ stage }) => isFinalStage(stage)).map(keyOf));
+    this.#unacknowledged.push(
+      ...state.unacknowledged.filter((step) => isSameBoot || ended.has(keyOf(step))),
+    );
+    if (!isSameBoot) return;
     for (const recall of state.standing) this.#standing.set(keyOf(recall), recall);
     for (const [device, untilMs] of Object.entries(state.restsUntilMs))
       this.#restsUntilMs.set(device, untilMs);
@@ -70,6 +76,15 @@ export class RecallBook {
 
   unacknowledged(): readonly LocalRecallStep[] {
     return this.#unacknowledged;
+  }
+
+  /** Those whose final stage the controller has not acknowledged, each as it stands now. */
+  open(): LocalRecallStep[] {
+    const open = new Map<string, LocalRecallStep>();
+    for (const recall of this.#standing.values())
+      if (recall.stage !== "deadline_missed") open.set(keyOf(recall), this.#stepOf(recall));
+    for (const step of this.#unacknowledged) if (isFinalStage(step.stage)) open.set(keyOf(step), step);
+    return [...open.values()];
   }
 
   /** Why nothing may be started on the device; null: no recall stands in the way. */
@@ -93,10 +108,7 @@ export class RecallBook {
 
   /** Its stage is news for the controller, repeated until it is acknowledged. */
   journal(recall: LocalRecall): LocalRecallStep {
-    const atMs = this.#clock.nowMs();
-    const { recallId, device, stage, deadlineMs, reason, leaseId, holdMs } = recall;
-    const elapsedMs = atMs - recall.arrivedAtMs;
-    const step = { recallId, device, stage, atMs, elapsedMs, deadlineMs, reason, leaseId, holdMs };
+    const step = this.#stepOf(recall);
     if (this.#unacknowledged.push(step) > this.#entriesMax) {
       this.#unacknowledged.shift();
       this.#logger.error(
@@ -114,6 +126,13 @@ export class RecallBook {
     );
     if (at >= 0) this.#unacknowledged.splice(at, 1);
     this.#saveSoon();
+  }
+
+  #stepOf(recall: LocalRecall): LocalRecallStep {
+    const atMs = this.#clock.nowMs();
+    const { recallId, device, stage, deadlineMs, reason, leaseId, holdMs } = recall;
+    const elapsedMs = atMs - recall.arrivedAtMs;
+    return { recallId, device, stage, atMs, elapsedMs, deadlineMs, reason, leaseId, holdMs };
   }
 
   close(): void {

@@ -16,6 +16,12 @@ export const recallStages = wordMap<RecallStage, wire.RecallStage>({
   withdrawn: wire.RecallStage.WITHDRAWN,
 });
 
+export type FinalRecallStage = "released" | "deadline_missed" | "withdrawn";
+
+export function isFinalStage(stage: RecallStage): stage is FinalRecallStage {
+  return stage === "released" || stage === "deadline_missed" || stage === "withdrawn";
+}
+
 export function recallOrderToProto(order: RecallOrder): wire.RecallRequest {
   return {
     target: targetToProto(order.target),

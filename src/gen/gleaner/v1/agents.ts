@@ -323,6 +323,7 @@ export interface ConnectRequest {
     | { $case: "renewTerms"; value: RenewTerms }
     | { $case: "logChunk"; value: LogChunk }
     | { $case: "recallReport"; value: RecallReport }
+    | { $case: "keptGuests"; value: KeptGuests }
     | undefined;
 }
 
@@ -340,6 +341,7 @@ export interface ConnectResponse {
     | { $case: "recallReportAck"; value: RecallReportAck }
     | { $case: "poolSettings"; value: PoolSettings }
     | { $case: "withdraw"; value: WithdrawCommand }
+    | { $case: "endedGuests"; value: EndedGuests }
     | undefined;
 }
 
@@ -356,6 +358,22 @@ export interface Hello {
   leases: LeaseReport[];
   /** Largest fencing token seen, for each device. */
   tokens: DeviceToken[];
+  /**
+   * Every recall that stands here because an owner called the agent, and every one whose last stage was not acknowledged
+   * yet. One that is missing here is over, whatever the controller has heard of it.
+   */
+  recalls: RecallReport[];
+  /**
+   * The newest that was heard of; unset: none. A controller that Redis takes for the leader and that is older begins a new
+   * generation before it answers: Redis came back older.
+   */
+  newestLeader: LeaderId | undefined;
+}
+
+/** Generation first, then epoch. */
+export interface LeaderId {
+  generation: number;
+  epoch: number;
 }
 
 export interface DeviceDescription {
@@ -482,6 +500,11 @@ export interface RecallReport {
   holdMs: number;
 }
 
+/** Guests whose checkpoints lie on this host, asked about until they have ended and once more before anything is deleted. */
+export interface KeptGuests {
+  guestIds: string[];
+}
+
 export interface Welcome {
   /** Of the leader; commands of a smaller epoch are refused from now on. */
   epoch: number;
@@ -602,6 +625,17 @@ export interface RecallReportAck {
   stage: RecallStage;
 }
 
+/** Of the guests that KeptGuests named, those that will never run again. One that is missing here may. */
+export interface EndedGuests {
+  guests: EndedGuest[];
+}
+
+export interface EndedGuest {
+  guestId: string;
+  /** Since its end. Unset: the books have forgotten the guest, or never knew it. */
+  ageMs?: number | undefined;
+}
+
 function createBaseConnectRequest(): ConnectRequest {
   return { body: undefined };
 }
@@ -629,6 +663,9 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
         break;
       case "recallReport":
         RecallReport.encode(message.body.value, writer.uint32(58).fork()).join();
+        break;
+      case "keptGuests":
+        KeptGuests.encode(message.body.value, writer.uint32(66).fork()).join();
         break;
     }
     return writer;
@@ -703,6 +740,14 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
             message.body = { $case: "recallReport", value: RecallReport.decode(reader, reader.uint32()) };
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.body = { $case: "keptGuests", value: KeptGuests.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -763,6 +808,12 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
         }
         break;
       }
+      case "keptGuests": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "keptGuests", value: KeptGuests.fromPartial(object.body.value) };
+        }
+        break;
+      }
     }
     return message;
   },
@@ -810,6 +861,9 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
         break;
       case "withdraw":
         WithdrawCommand.encode(message.body.value, writer.uint32(98).fork()).join();
+        break;
+      case "endedGuests":
+        EndedGuests.encode(message.body.value, writer.uint32(106).fork()).join();
         break;
     }
     return writer;
@@ -924,6 +978,14 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
             message.body = { $case: "withdraw", value: WithdrawCommand.decode(reader, reader.uint32()) };
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.body = { $case: "endedGuests", value: EndedGuests.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1014,13 +1076,30 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
         }
         break;
       }
+      case "endedGuests": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "endedGuests", value: EndedGuests.fromPartial(object.body.value) };
+        }
+        break;
+      }
     }
     return message;
   },
 };
 
 function createBaseHello(): Hello {
-  return { agentId: "", host: "", zone: "", version: "", recallAddress: "", devices: [], leases: [], tokens: [] };
+  return {
+    agentId: "",
+    host: "",
+    zone: "",
+    version: "",
+    recallAddress: "",
+    devices: [],
+    leases: [],
+    tokens: [],
+    recalls: [],
+    newestLeader: undefined,
+  };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -1048,6 +1127,12 @@ export const Hello: MessageFns<Hello> = {
     }
     for (const v of message.tokens) {
       DeviceToken.encode(v!, writer.uint32(66).fork()).join();
+    }
+    for (const v of message.recalls) {
+      RecallReport.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.newestLeader !== undefined) {
+      LeaderId.encode(message.newestLeader, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -1129,6 +1214,22 @@ export const Hello: MessageFns<Hello> = {
             message.tokens.push(DeviceToken.decode(reader, reader.uint32()));
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.recalls.push(RecallReport.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.newestLeader = LeaderId.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1154,6 +1255,77 @@ export const Hello: MessageFns<Hello> = {
     message.devices = object.devices?.map((e) => DeviceDescription.fromPartial(e)) || [];
     message.leases = object.leases?.map((e) => LeaseReport.fromPartial(e)) || [];
     message.tokens = object.tokens?.map((e) => DeviceToken.fromPartial(e)) || [];
+    message.recalls = object.recalls?.map((e) => RecallReport.fromPartial(e)) || [];
+    message.newestLeader = (object.newestLeader !== undefined && object.newestLeader !== null)
+      ? LeaderId.fromPartial(object.newestLeader)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseLeaderId(): LeaderId {
+  return { generation: 0, epoch: 0 };
+}
+
+export const LeaderId: MessageFns<LeaderId> = {
+  encode(message: LeaderId, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.generation !== 0) {
+      writer.uint32(8).uint64(message.generation);
+    }
+    if (message.epoch !== 0) {
+      writer.uint32(16).uint64(message.epoch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LeaderId {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLeaderId();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.generation = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<LeaderId>, I>>(base?: I): LeaderId {
+    return LeaderId.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<LeaderId>, I>>(object: I): LeaderId {
+    const message = createBaseLeaderId();
+    message.generation = object.generation ?? 0;
+    message.epoch = object.epoch ?? 0;
     return message;
   },
 };
@@ -2351,6 +2523,61 @@ export const RecallReport: MessageFns<RecallReport> = {
     message.reason = object.reason ?? "";
     message.leaseId = object.leaseId ?? "";
     message.holdMs = object.holdMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseKeptGuests(): KeptGuests {
+  return { guestIds: [] };
+}
+
+export const KeptGuests: MessageFns<KeptGuests> = {
+  encode(message: KeptGuests, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.guestIds) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KeptGuests {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKeptGuests();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.guestIds.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<KeptGuests>, I>>(base?: I): KeptGuests {
+    return KeptGuests.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<KeptGuests>, I>>(object: I): KeptGuests {
+    const message = createBaseKeptGuests();
+    message.guestIds = object.guestIds?.map((e) => e) || [];
     return message;
   },
 };
@@ -3692,6 +3919,128 @@ export const RecallReportAck: MessageFns<RecallReportAck> = {
     message.recallId = object.recallId ?? "";
     message.device = object.device ?? "";
     message.stage = object.stage ?? RecallStage.UNSPECIFIED;
+    return message;
+  },
+};
+
+function createBaseEndedGuests(): EndedGuests {
+  return { guests: [] };
+}
+
+export const EndedGuests: MessageFns<EndedGuests> = {
+  encode(message: EndedGuests, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.guests) {
+      EndedGuest.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EndedGuests {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEndedGuests();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.guests.push(EndedGuest.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<EndedGuests>, I>>(base?: I): EndedGuests {
+    return EndedGuests.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<EndedGuests>, I>>(object: I): EndedGuests {
+    const message = createBaseEndedGuests();
+    message.guests = object.guests?.map((e) => EndedGuest.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseEndedGuest(): EndedGuest {
+  return { guestId: "", ageMs: undefined };
+}
+
+export const EndedGuest: MessageFns<EndedGuest> = {
+  encode(message: EndedGuest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.guestId !== "") {
+      writer.uint32(10).string(message.guestId);
+    }
+    if (message.ageMs !== undefined) {
+      writer.uint32(17).double(message.ageMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EndedGuest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEndedGuest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.guestId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.ageMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<EndedGuest>, I>>(base?: I): EndedGuest {
+    return EndedGuest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<EndedGuest>, I>>(object: I): EndedGuest {
+    const message = createBaseEndedGuest();
+    message.guestId = object.guestId ?? "";
+    message.ageMs = object.ageMs ?? undefined;
     return message;
   },
 };
