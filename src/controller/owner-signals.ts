@@ -39,8 +39,9 @@ export class OwnerSignals {
   }
 
   async load(): Promise<void> {
-    for (const hold of await this.#store.holds()) this.#holds.set(hold.id, hold);
-    for (const hint of await this.#store.hints()) this.#hints.set(hint.id, hint);
+    const nowMs = this.#clock.wallMs();
+    for (const hold of await this.#store.holds(nowMs)) this.#holds.set(hold.id, hold);
+    for (const hint of await this.#store.hints(nowMs)) this.#hints.set(hint.id, hint);
     for (const policy of await this.#store.policies()) this.#policies.set(policy.pool, policy);
   }
 

@@ -1,14 +1,13 @@
-import { randomUUID } from "node:crypto";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import type { Submission } from "../api/ports.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
-import { systemClock } from "../runtime/clock.ts";
+import type { Clock } from "../runtime/clock.ts";
 import { addressOf, ask } from "../store/redis-error.ts";
 import { fingerprintOf } from "./fingerprint.ts";
 import { encodeJob, type QueuedGuest } from "./guest-job.ts";
+import type { QueueIds } from "./guest-queue.ts";
 import type { QueueKeys } from "./keys.ts";
-import { laneIdOf, laneOf, newGuestId, type Lane } from "./lane.ts";
+import { laneIdOf, laneOf, type Lane } from "./lane.ts";
 import type { LaneQueues, NewJob } from "./lane-queues.ts";
 import type { AdmitAnswer, RunScript } from "./scripts.ts";
 
@@ -28,6 +27,8 @@ export interface AdmissionOptions {
   readonly run: RunScript;
   readonly lanes: LaneQueues;
   readonly openPerTenantMax: number;
+  readonly clock: Clock;
+  readonly ids: QueueIds;
 }
 
 /** A submission that has a lane and, unless its key is known, the id that the guest will have. */
@@ -72,13 +73,13 @@ export class Admission {
 
   /** At most flushGuestsMax. Answers keep the order. Throws REDIS_UNREACHABLE when it is not known what happened. */
   async admit(submissions: readonly Submission[]): Promise<QueueOutcome[]> {
-    const { redis } = this.#options;
-    const candidates = submissions.map(candidateOf);
-    const flush = randomUUID();
-    const nowMs = systemClock.wallMs();
-    const startedMs = systemClock.monotonicMs();
+    const { redis, clock, ids } = this.#options;
+    const candidates = submissions.map((submission) => candidateOf(submission, ids));
+    const flush = ids.newId();
+    const nowMs = clock.wallMs();
+    const startedMs = clock.monotonicMs();
     const answers = await ask(redis, this.#runAdmit(flush, nowMs, candidates));
-    if (systemClock.monotonicMs() - startedMs > flushMsMax)
+    if (clock.monotonicMs() - startedMs > flushMsMax)
       throw new GleanerError("REDIS_UNREACHABLE", {
         url: addressOf(redis),
         problem: `no answer in ${flushMsMax} ms`,
@@ -117,12 +118,12 @@ export class Admission {
   }
 
   async #send(additions: readonly Addition[], nowMs: number, answers: Answers): Promise<void> {
-    const { redis, keys, lanes } = this.#options;
+    const { redis, keys, lanes, clock } = this.#options;
     for (let at = 0; at < additions.length; at += sliceJobs) {
       answers.expect(
         lanes.add(additions.slice(at, at + sliceJobs).map((addition) => jobOf(addition, nowMs))),
       );
-      await nextTurn();
+      await clock.turn();
     }
     // Sent after the jobs on the same connection, and so done after them: who takes the lanes finds them.
     const laneIds = new Set(additions.map(({ guest }) => laneIdOf(guest.id)));
@@ -151,13 +152,13 @@ function jobOf({ guest, key }: Addition, nowMs: number): NewJob {
   return { guestId: guest.id, data: encodeJob(guest, key), timestampMs: nowMs, delayMs };
 }
 
-function candidateOf(submission: Submission): Candidate {
+function candidateOf(submission: Submission, ids: QueueIds): Candidate {
   const { spec, idempotencyKey } = submission;
   const lane = laneOf(spec);
   return {
     submission,
     lane,
-    id: newGuestId(lane),
+    id: ids.newGuestId(lane),
     fingerprint: idempotencyKey === "" ? "" : fingerprintOf(spec),
   };
 }

@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import type { GuestSpec, TerminalGuestState } from "../core/guest.ts";
-import { systemClock } from "../runtime/clock.ts";
+import type { Clock } from "../runtime/clock.ts";
 import { ask } from "../store/redis-error.ts";
 import type { Claims } from "./claims.ts";
 import { laneOf } from "./lane.ts";
@@ -30,6 +30,7 @@ export interface DeparturesOptions {
   readonly lockMs: number;
   /** Guests of one lane whose back-off passes in memory, where they keep their place. */
   readonly heldPerLaneMax: number;
+  readonly clock: Clock;
 }
 
 /** The ways by which a guest leaves the running ones: back to waiting, or to its end. */
@@ -41,8 +42,8 @@ export class Departures {
   }
 
   async putBack(id: string, { evictions, workedMs, delayMs }: PutBack): Promise<void> {
-    const { redis, claims, lanes } = this.#options;
-    const nowMs = systemClock.wallMs();
+    const { redis, claims, lanes, clock } = this.#options;
+    const nowMs = clock.wallMs();
     const notBeforeMs = delayMs > 0 ? nowMs + delayMs : 0;
     const progress = { evictions, workedMs, waitingSinceMs: nowMs, notBeforeMs };
     if (!claims.waitAgain(id, progress, nowMs)) return;
@@ -67,12 +68,12 @@ export class Departures {
   }
 
   async #endClaimed({ id, spec }: KnownGuest, state: TerminalGuestState): Promise<boolean> {
-    const { redis, run, claims, lanes, token, lockMs } = this.#options;
+    const { redis, run, claims, lanes, token, lockMs, clock } = this.#options;
     const before = claims.state(id);
     if (before === null || claims.leave(id) === null) return false;
     try {
       // The index first: a job that stays behind is found again by recovery, an index entry is not.
-      const marked = run("end", [token, lockMs, systemClock.wallMs(), id, spec.tenant]);
+      const marked = run("end", [token, lockMs, clock.wallMs(), id, spec.tenant]);
       await ask(redis, Promise.all([marked, lanes.end(id, state, token)]));
     } catch (thrown) {
       claims.stay(id, before);
@@ -83,10 +84,10 @@ export class Departures {
   }
 
   async #endUnclaimed({ id, spec }: KnownGuest, state: TerminalGuestState): Promise<boolean> {
-    const { redis, run, book } = this.#options;
+    const { redis, run, book, clock } = this.#options;
     const outcome =
       state === "succeeded" ? ["completed", "returnvalue", "null"] : ["failed", "failedReason", state];
-    const ended = await ask(redis, run("endUnclaimed", [systemClock.wallMs(), id, spec.tenant, ...outcome]));
+    const ended = await ask(redis, run("endUnclaimed", [clock.wallMs(), id, spec.tenant, ...outcome]));
     const lane = laneOf(spec);
     if (ended === 1 && book.get(lane.id) !== null) book.count(lane, -1);
     return ended === 1;
@@ -94,19 +95,19 @@ export class Departures {
 
   /** Beyond the bound a held guest waits in BullMQ: it goes to the end of its lane then. */
   async #giveUpPlaceIfCrowded(id: string, delayMs: number): Promise<void> {
-    const { redis, claims, book, lanes, token, heldPerLaneMax } = this.#options;
+    const { redis, claims, book, lanes, token, heldPerLaneMax, clock } = this.#options;
     const guest = claims.guest(id);
     if (guest === null || claims.state(id) !== "held") return;
     const lane = laneOf(guest.spec);
     if (claims.lane(lane.id).held <= heldPerLaneMax) return;
     claims.leave(id);
     try {
-      await ask(redis, lanes.putBackLater(id, token, systemClock.wallMs(), delayMs));
+      await ask(redis, lanes.putBackLater(id, token, clock.wallMs(), delayMs));
     } catch (thrown) {
       claims.stay(id, "held");
       throw thrown;
     }
     claims.remove(id);
-    book.postpone(lane, systemClock.wallMs() + delayMs);
+    book.postpone(lane, clock.wallMs() + delayMs);
   }
 }

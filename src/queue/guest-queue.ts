@@ -3,6 +3,7 @@ import type { Redis } from "ioredis";
 import type { Submission } from "../api/ports.ts";
 import type { Settings } from "../config/settings.ts";
 import type { TerminalGuestState, WaitingGuest } from "../core/guest.ts";
+import { systemClock, type Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import { connectRedis } from "../store/connection.ts";
 import { ask } from "../store/redis-error.ts";
@@ -12,9 +13,10 @@ import { Departures, type PutBack } from "./departures.ts";
 import { GuestReader, type GuestListQuery } from "./guest-reader.ts";
 import type { QueuedGuest } from "./guest-job.ts";
 import { queueKeys } from "./keys.ts";
-import { isGuestId } from "./lane.ts";
+import { BullLaneQueues } from "./bull-lane-queues.ts";
+import { isGuestId, newGuestId, type Lane } from "./lane.ts";
 import { LaneBook } from "./lane-book.ts";
-import { LaneQueues } from "./lane-queues.ts";
+import type { LaneQueues } from "./lane-queues.ts";
 import { placeInTenant } from "./place.ts";
 import {
   adoptOrphans,
@@ -39,6 +41,20 @@ export interface GuestQueueOptions {
   /** Claimed waiting guests over all lanes: `cycle.headsMax`. */
   readonly headsMax: number;
   readonly logger?: Logger;
+  readonly clock?: Clock;
+  readonly ids?: QueueIds;
+}
+
+/** Names that nobody had before. */
+export interface QueueIds {
+  newId(): string;
+  newGuestId(lane: Lane): string;
+}
+
+/** A connection, and all lanes on it. */
+export interface LaneConnection {
+  readonly redis: Redis;
+  readonly lanes: LaneQueues;
 }
 
 export interface Reconciled {
@@ -91,26 +107,37 @@ export interface GuestQueue extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-export async function openGuestQueue(options: GuestQueueOptions): Promise<GuestQueue> {
-  const { redisUrl, zone, settings, logger } = options;
-  const logging = logger === undefined ? {} : { logger };
-  const submitting = await connectRedis(redisUrl, { name: `gleaner-queue-submit:${zone}`, ...logging });
-  let claiming: Redis | null = null;
+/** `connect`: opens a connection of that name. */
+export async function openGuestQueue(
+  options: GuestQueueOptions,
+  connect = (name: string): Promise<LaneConnection> => connectLanes(options, name),
+): Promise<GuestQueue> {
+  const submitting = await connect(`gleaner-queue-submit:${options.zone}`);
   try {
-    claiming = await connectRedis(redisUrl, { name: `gleaner-queue-claim:${zone}`, ...logging });
-    const keys = queueKeys(zone);
-    const submitLanes = await LaneQueues.open({ redis: submitting, keys, lockMs: settings.lockMs });
-    const claimLanes = await LaneQueues.open({ redis: claiming, keys, lockMs: settings.lockMs });
-    return new BullGuestQueue(options, submitting, submitLanes, claiming, claimLanes);
+    const claiming = await connect(`gleaner-queue-claim:${options.zone}`);
+    return new LanedGuestQueue(options, submitting, claiming);
   } catch (thrown) {
-    submitting.disconnect();
-    claiming?.disconnect();
+    submitting.redis.disconnect();
     throw thrown;
   }
 }
 
+async function connectLanes(options: GuestQueueOptions, name: string): Promise<LaneConnection> {
+  const { redisUrl, zone, settings, logger } = options;
+  const redis = await connectRedis(redisUrl, { name, ...(logger === undefined ? {} : { logger }) });
+  try {
+    const lanes = await BullLaneQueues.open({ redis, keys: queueKeys(zone), lockMs: settings.lockMs });
+    return { redis, lanes };
+  } catch (thrown) {
+    redis.disconnect();
+    throw thrown;
+  }
+}
+
+const randomIds: QueueIds = { newId: randomUUID, newGuestId };
+
 /** Submitting and reading on one connection, the leader's work on another, so that neither waits behind the other. */
-class BullGuestQueue implements GuestQueue {
+class LanedGuestQueue implements GuestQueue {
   readonly #connections: readonly Redis[];
   readonly #reader: GuestReader;
   readonly #buffer: SubmitBuffer;
@@ -123,11 +150,9 @@ class BullGuestQueue implements GuestQueue {
   #exclusive: Promise<unknown> = Promise.resolve();
 
   constructor(
-    { zone, settings, headsMax }: GuestQueueOptions,
-    submitting: Redis,
-    submitLanes: LaneQueues,
-    redis: Redis,
-    lanes: LaneQueues,
+    { zone, settings, headsMax, clock = systemClock, ids = randomIds }: GuestQueueOptions,
+    { redis: submitting, lanes: submitLanes }: LaneConnection,
+    { redis, lanes }: LaneConnection,
   ) {
     const keys = queueKeys(zone);
     const { openPerTenantMax, headsPerLane, lockMs, endedKeptMax, endedKeptMs } = settings;
@@ -138,8 +163,11 @@ class BullGuestQueue implements GuestQueue {
       run: queueScripts(submitting, keys),
       lanes: submitLanes,
       openPerTenantMax,
+      clock,
+      ids,
     });
-    this.#buffer = new SubmitBuffer({ flush: (some) => admission.admit(some), flushGuestsMax, backlogMax });
+    const flush = (some: readonly Submission[]) => admission.admit(some);
+    this.#buffer = new SubmitBuffer({ flush, flushGuestsMax, backlogMax, clock });
     this.#reader = new GuestReader(submitting, keys);
 
     const run = queueScripts(redis, keys);
@@ -147,7 +175,7 @@ class BullGuestQueue implements GuestQueue {
     const book = new LaneBook(redis, keys);
     const reader = new GuestReader(redis, keys);
     // Fences a leader that was deposed: BullMQ refuses to move what another token has locked.
-    const token = randomUUID();
+    const token = ids.newId();
     const heldPerLaneMax = 2 * headsPerLane;
     const departures = new Departures({
       redis,
@@ -158,11 +186,12 @@ class BullGuestQueue implements GuestQueue {
       token,
       lockMs,
       heldPerLaneMax,
+      clock,
     });
     this.#departures = departures;
-    this.#refill = new Refill({ redis, keys, claims, book, lanes, token, headsPerLane, headsMax });
-    this.#recovery = { redis, keys, run, claims, book, reader, token, lockMs, departures };
-    this.#retention = { redis, keys, run, reader, lanes, endedKeptMax, endedKeptMs };
+    this.#refill = new Refill({ redis, keys, claims, book, lanes, token, headsPerLane, headsMax, clock });
+    this.#recovery = { redis, keys, run, claims, book, reader, token, lockMs, departures, clock };
+    this.#retention = { redis, keys, run, reader, lanes, endedKeptMax, endedKeptMs, clock };
   }
 
   async submit(submissions: readonly Submission[]): Promise<readonly QueueOutcome[]> {

@@ -1,5 +1,5 @@
 import type { GuestState } from "../core/guest.ts";
-import { systemClock } from "../runtime/clock.ts";
+import type { Clock } from "../runtime/clock.ts";
 import type { Claims } from "./claims.ts";
 import type { Departures } from "./departures.ts";
 import { decodeJob, decodeProgress, type QueuedGuest } from "./guest-job.ts";
@@ -29,11 +29,12 @@ export interface Recovered {
 export interface RecoveryOptions extends SweepOptions {
   readonly claims: Claims;
   readonly departures: Departures;
+  readonly clock: Clock;
 }
 
 /** Takes over from the leader before: what it had claimed runs, waits again, or has ended, as the records say. */
 export async function recover(options: RecoveryOptions, records: GuestRecords): Promise<Recovered> {
-  const { claims, book, departures } = options;
+  const { claims, book, departures, clock } = options;
   claims.clear();
   book.clear();
   const running: QueuedGuest[] = [];
@@ -47,7 +48,7 @@ export async function recover(options: RecoveryOptions, records: GuestRecords): 
         running.push(guest);
         continue;
       }
-      const nowMs = systemClock.wallMs();
+      const nowMs = clock.wallMs();
       const { evictions, workedMs } = record ?? { evictions: 0, workedMs: 0 };
       claims.enterWaiting(guest, { ...decodeProgress(job.progress, guest), evictions, workedMs }, nowMs);
       if (record?.state === "succeeded" || record?.state === "failed" || record?.state === "cancelled") {
@@ -64,7 +65,7 @@ export async function adoptOrphans(options: RecoveryOptions): Promise<number> {
   let adopted = 0;
   await sweep(options, async (jobs) => {
     for (const { guest, job } of jobs.flatMap(withGuest)) {
-      options.claims.enterWaiting(guest, decodeProgress(job.progress, guest), systemClock.wallMs());
+      options.claims.enterWaiting(guest, decodeProgress(job.progress, guest), options.clock.wallMs());
       adopted += 1;
     }
   });

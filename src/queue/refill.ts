@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import type { WaitingGuest } from "../core/guest.ts";
-import { systemClock } from "../runtime/clock.ts";
+import type { Clock } from "../runtime/clock.ts";
 import { ask } from "../store/redis-error.ts";
 import type { Claims } from "./claims.ts";
 import { decodeJob, decodeProgress } from "./guest-job.ts";
@@ -26,6 +26,7 @@ export interface RefillOptions {
   readonly token: string;
   readonly headsPerLane: number;
   readonly headsMax: number;
+  readonly clock: Clock;
 }
 
 /**
@@ -44,8 +45,8 @@ export class Refill {
   }
 
   async run(): Promise<void> {
-    const { claims, book } = this.#options;
-    claims.releaseHeld(systemClock.wallMs());
+    const { claims, book, clock } = this.#options;
+    claims.releaseHeld(clock.wallMs());
     await this.#takeLanesToAsk();
     if (this.#isSettled()) return;
     const stale = [...this.#stale];
@@ -59,11 +60,9 @@ export class Refill {
   }
 
   #isSettled(): boolean {
-    const { claims, book } = this.#options;
+    const { claims, book, clock } = this.#options;
     return (
-      this.#stale.size === 0 &&
-      this.#settledVersion === claims.version &&
-      book.firstDueMs > systemClock.wallMs()
+      this.#stale.size === 0 && this.#settledVersion === claims.version && book.firstDueMs > clock.wallMs()
     );
   }
 
@@ -122,8 +121,8 @@ export class Refill {
 
   /** False when claimsMax stopped it. */
   async #claimMissing(quota: number): Promise<boolean> {
-    const { claims, book, headsMax } = this.#options;
-    const nowMs = systemClock.wallMs();
+    const { claims, book, headsMax, clock } = this.#options;
+    const nowMs = clock.wallMs();
     const needy = [...book.lanes()]
       .map((backlog) => ({ backlog, missing: this.#missing(backlog, quota, nowMs) }))
       .filter(({ missing }) => missing > 0)
@@ -145,7 +144,7 @@ export class Refill {
   }
 
   #claim(orders: readonly LaneBacklog[]): Promise<void> {
-    const { claims, book, lanes, token } = this.#options;
+    const { claims, book, lanes, token, clock } = this.#options;
     const claimOne = async ({ lane }: LaneBacklog) => {
       const claimed = await lanes.claim(lane.id, token);
       if (claimed.id === null) {
@@ -153,7 +152,7 @@ export class Refill {
         return;
       }
       const guest = decodeJob(claimed.id, claimed.job.data);
-      claims.enterWaiting(guest, decodeProgress(claimed.job.progress, guest), systemClock.wallMs());
+      claims.enterWaiting(guest, decodeProgress(claimed.job.progress, guest), clock.wallMs());
       book.count(lane, -1);
     };
     return this.#inParallel(orders, claimOne, ({ lane }) => lane);

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { systemClock } from "../runtime/clock.ts";
+import type { Clock } from "../runtime/clock.ts";
 import { ask } from "../store/redis-error.ts";
 import { keyOfJob } from "./guest-job.ts";
 import type { GuestReader } from "./guest-reader.ts";
@@ -21,18 +21,19 @@ export interface RetentionOptions {
   readonly lanes: LaneQueues;
   readonly endedKeptMax: number;
   readonly endedKeptMs: number;
+  readonly clock: Clock;
 }
 
 /** Admitted at, then (guest, key)… */
 type PendingFlush = readonly [number, ...string[]];
 
 /** Clears up after submitters that died between admission and jobs; answers how many flushes it settled. */
-export async function settleLeftovers({ redis, keys, run }: RetentionOptions): Promise<number> {
+export async function settleLeftovers({ redis, keys, run, clock }: RetentionOptions): Promise<number> {
   const pending = await ask(redis, redis.hgetall(keys.pending));
   let settled = 0;
   for (const [flush, text] of Object.entries(pending)) {
     const [admittedAtMs, ...guests] = JSON.parse(text) as PendingFlush;
-    if (systemClock.wallMs() - admittedAtMs < leftoverMs) continue;
+    if (clock.wallMs() - admittedAtMs < leftoverMs) continue;
     const lanes = await ask(redis, run("withdraw", guests));
     if (lanes.length > 0) await ask(redis, redis.sadd(keys.lanesToAsk, ...lanes));
     await ask(redis, redis.hdel(keys.pending, flush));
@@ -54,11 +55,11 @@ export async function trimEnded(options: RetentionOptions): Promise<number> {
 }
 
 async function beyondRetention(options: RetentionOptions): Promise<string[]> {
-  const { redis, keys, endedKeptMax, endedKeptMs } = options;
+  const { redis, keys, endedKeptMax, endedKeptMs, clock } = options;
   const count = await ask(redis, redis.zcard(keys.ended));
   const tooMany = Math.min(guestsAtOnce, count - endedKeptMax);
   if (tooMany > 0) return ask(redis, redis.zrange(keys.ended, "0", String(tooMany - 1)));
-  const oldest = systemClock.wallMs() - endedKeptMs;
+  const oldest = clock.wallMs() - endedKeptMs;
   return ask(redis, redis.zrange(keys.ended, "-inf", `(${oldest}`, "BYSCORE", "LIMIT", 0, guestsAtOnce));
 }
 

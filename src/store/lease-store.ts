@@ -48,12 +48,15 @@ export class LeaseStore {
   readonly #redis: Redis;
   readonly #keys: ZoneKeys;
   readonly #bounds: LeaseStoreBounds;
-  readonly #lends = new RequestIds();
-  readonly #steps = new RequestIds();
+  readonly #lends: RequestIds;
+  readonly #steps: RequestIds;
   #epoch = 0;
 
-  constructor(redis: Redis, zone: string, bounds: LeaseStoreBounds = defaultBounds) {
+  /** `newId`: names that nobody had before. */
+  constructor(redis: Redis, zone: string, bounds: LeaseStoreBounds = defaultBounds, newId?: () => string) {
     defineScripts(redis);
+    this.#lends = new RequestIds(newId);
+    this.#steps = new RequestIds(newId);
     this.#redis = redis;
     this.#keys = zoneKeys(zone);
     this.#bounds = bounds;

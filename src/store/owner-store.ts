@@ -67,7 +67,7 @@ export class OwnerStore {
   }
 
   /** Without those that expired before `nowMs`, which are forgotten. */
-  async holds(nowMs: number = Date.now()): Promise<Hold[]> {
+  async holds(nowMs: number): Promise<Hold[]> {
     const onDoubt = (id: string): Hold => ({ ...everything(id), createdAtMs: nowMs, expiresAtMs: null });
     return this.#standing(this.#keys.holds, holdSchema, onDoubt, nowMs);
   }
@@ -80,7 +80,7 @@ export class OwnerStore {
     return this.#remove(this.#keys.hints, id);
   }
 
-  async hints(nowMs: number = Date.now()): Promise<BusyHint[]> {
+  async hints(nowMs: number): Promise<BusyHint[]> {
     const onDoubt = (id: string): BusyHint => ({ ...everything(id), expiresAtMs: Number.MAX_SAFE_INTEGER });
     return this.#standing(this.#keys.hints, hintSchema, onDoubt, nowMs);
   }

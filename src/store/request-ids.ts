@@ -6,9 +6,13 @@ import { wasAborted } from "./redis-error.ts";
  * name, a script answers as the first time instead of doing it twice.
  */
 export class RequestIds {
-  readonly #self = randomUUID();
+  readonly #self: string;
   readonly #unanswered = new Map<string, string>();
   #count = 0;
+
+  constructor(newId: () => string = randomUUID) {
+    this.#self = newId();
+  }
 
   /** `subjects`: what each request is about; a later request about the same goes by the name of one that was not answered. */
   async ask<T>(subjects: readonly string[], send: (ids: readonly string[]) => Promise<T>): Promise<T> {
