@@ -1,6 +1,6 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { GleanerError, asGleanerError } from "../errors/gleaner-error.ts";
 import type { Submission } from "../api/ports.ts";
+import { systemClock, type Clock } from "../runtime/clock.ts";
 import type { QueueOutcome } from "./admission.ts";
 
 /** While Redis works on one flush, the next one is made. */
@@ -18,6 +18,7 @@ export interface SubmitBufferOptions {
   readonly flushGuestsMax: number;
   /** Submissions that may wait for a flush; beyond it callers are refused. */
   readonly backlogMax: number;
+  readonly clock?: Clock;
 }
 
 /**
@@ -61,7 +62,7 @@ export class SubmitBuffer {
 
   async #drain(): Promise<void> {
     // Calls that came with the same read of a socket go together.
-    await nextTurn();
+    await (this.#options.clock ?? systemClock).turn();
     while (this.#waiting.length > 0 || this.#flights.size > 0) {
       while (this.#waiting.length > 0 && this.#flights.size < flightsMax) {
         const flight: Promise<void> = this.#flush(this.#takeCalls()).finally(() =>
