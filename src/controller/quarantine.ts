@@ -8,7 +8,7 @@ import type { Logger } from "../runtime/log.ts";
 import type { Fleet } from "./fleet.ts";
 
 /** The cause under which a black hole is written; the others are the ids of leases without a proven hand-back. */
-const blackHole = "controller";
+const blackHole = "black_hole";
 
 /** Keeps devices out of use while their hand-back is not proven (I10) or guests keep failing on them at once. */
 export class Quarantines {
@@ -38,16 +38,16 @@ export class Quarantines {
     this.#forMs = parts.settings.forMs;
   }
 
+  /** Takes every cause from the books as it stands there; the time of a black hole goes on. */
   async load(): Promise<void> {
-    const reasons = await this.#store.quarantines();
-    for (const { lease } of this.#fleet.unproven.values())
-      for (const { device } of lease.grants)
-        this.#add(device, lease.id, reasons.get(device) ?? "the hand-back was not proven");
-    for (const [device, reason] of reasons) {
-      if (this.#causes.has(device)) continue;
-      this.#add(device, blackHole, reason);
-      this.#blackUntilMs.set(device, this.#clock.monotonicMs() + this.#forMs);
-    }
+    for (const [device, causes] of await this.#store.quarantines())
+      for (const [cause, { reason, sinceMs }] of causes) {
+        this.#add(device, cause, reason);
+        if (cause !== blackHole) continue;
+        // A wall clock that was set back must not make it longer than it was meant.
+        const leftMs = Math.min(this.#forMs, sinceMs + this.#forMs - this.#clock.wallMs());
+        this.#blackUntilMs.set(device, this.#clock.monotonicMs() + leftMs);
+      }
   }
 
   /** Why a device is out of use; null: it is not. */
@@ -84,7 +84,7 @@ export class Quarantines {
       this.#blackUntilMs.delete(uuid);
       this.#lift(uuid, blackHole);
       this.#log.info({ device: uuid }, "the quarantine of a black hole ended: it is tried again");
-      void this.#write(uuid, null);
+      void this.#write(uuid, null, this.#clock.wallMs());
     }
   }
 
@@ -98,7 +98,7 @@ export class Quarantines {
       { device: uuid, reason: verdict.reason },
       "quarantined: guests keep failing on the device",
     );
-    void this.#write(uuid, verdict.reason);
+    void this.#write(uuid, verdict.reason, this.#clock.wallMs());
   }
 
   #add(uuid: string, cause: string, reason: string): void {
@@ -121,10 +121,11 @@ export class Quarantines {
     if (device !== undefined) device.quarantine = this.of(uuid);
   }
 
-  async #write(uuid: string, reason: string | null): Promise<void> {
+  /** `atMs`: of the judgement, however late it can be written. */
+  async #write(uuid: string, reason: string | null, atMs: number): Promise<void> {
     for (let attempt = 0; attempt < 5; attempt += 1) {
       try {
-        await this.#store.setQuarantine(uuid, reason, this.#clock.wallMs(), blackHole);
+        await this.#store.setQuarantine(uuid, reason, atMs, blackHole);
         return;
       } catch (thrown) {
         this.#log.warn({ err: thrown, device: uuid }, "a quarantine could not be written; trying again");

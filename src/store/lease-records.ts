@@ -88,12 +88,6 @@ export type StepResult =
   | { readonly applied: true; readonly guestState: GuestState; readonly record: GuestRecord }
   | { readonly applied: false; readonly why: StepRefusal };
 
-/** A lease as the books have it. */
-export interface BookedLease extends Lease {
-  /** Wall clock of the last renewal of its term, ms; its lending, if there was none. */
-  readonly renewedAtMs: number;
-}
-
 const guestRecordSchema: z.ZodType<GuestRecord> = z.object({
   tenant: z.string(),
   state: guestStateSchema,
@@ -128,18 +122,25 @@ const leaseSchema: z.ZodType<Lease> = z.object({
   step: z.int().nonnegative(),
 });
 
-const causesSchema = z.record(z.string(), z.object({ reason: z.string(), sinceMs: z.number() }));
+/** One cause for which a device is out of use. */
+export interface QuarantineCause {
+  readonly reason: string;
+  /** Wall clock, ms. */
+  readonly sinceMs: number;
+}
+
+const causesSchema: z.ZodType<Record<string, QuarantineCause>> = z.record(
+  z.string(),
+  z.object({ reason: z.string(), sinceMs: z.number() }),
+);
 
 export const parseGuestRecord = reader(guestRecordSchema, "guest record");
 export const parseLease = reader(leaseSchema, "lease");
-const parseCauses = reader(causesSchema, "quarantine");
+const readCauses = reader(causesSchema, "quarantine");
 
-/** Of a device's quarantine, in one line, oldest first. */
-export function parseReasons(json: string): string {
-  return Object.values(parseCauses(json))
-    .toSorted((a, b) => a.sinceMs - b.sinceMs)
-    .map(({ reason }) => reason)
-    .join("; ");
+/** By name, the oldest first. */
+export function parseCauses(json: string): Map<string, QuarantineCause> {
+  return new Map(Object.entries(readCauses(json)).toSorted(([, a], [, b]) => a.sinceMs - b.sinceMs));
 }
 
 /** Only the scripts write these, so an unreadable one means that somebody else wrote into the zone's keys. */

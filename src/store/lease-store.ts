@@ -6,7 +6,7 @@ import { isLive, leaseTransitions, type LiveLeaseState } from "../core/lease.ts"
 import type { LedgerEvent } from "../core/ledger-event.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { zoneKeys, type ZoneKeys } from "./keys.ts";
-import { parseGuestRecord, parseLease, parseReasons } from "./lease-records.ts";
+import { parseCauses, parseGuestRecord, parseLease } from "./lease-records.ts";
 import type {
   BookedLease,
   GuestRecord,
@@ -14,6 +14,7 @@ import type {
   LendRefusal,
   LendRequest,
   LendResult,
+  QuarantineCause,
   StepRefusal,
   StepResult,
 } from "./lease-records.ts";
@@ -168,10 +169,10 @@ export class LeaseStore {
     return records;
   }
 
-  /** Devices that are out of use, each with its reasons. */
-  async quarantines(): Promise<Map<DeviceUuid, string>> {
+  /** Devices that are out of use, each with its causes by name, the oldest first. */
+  async quarantines(): Promise<Map<DeviceUuid, ReadonlyMap<string, QuarantineCause>>> {
     const entries = await this.#entries(this.#keys.quarantines);
-    return new Map([...entries].map(([device, json]) => [device, parseReasons(json)]));
+    return new Map([...entries].map(([device, json]) => [device, parseCauses(json)]));
   }
 
   /**

@@ -176,7 +176,11 @@ describe("lend", () => {
     await books.store.setQuarantine("gpu-0", "black hole", 1, "black_hole");
     await books.store.setQuarantine("gpu-0", "black hole", 2, "black_hole");
     await books.store.setQuarantine("gpu-0", "taken out", 3);
-    expect(await books.store.quarantines()).toEqual(new Map([["gpu-0", "black hole; taken out"]]));
+    const causes = new Map([
+      ["black_hole", { reason: "black hole", sinceMs: 1 }],
+      ["controller", { reason: "taken out", sinceMs: 3 }],
+    ]);
+    expect(await books.store.quarantines()).toEqual(new Map([["gpu-0", causes]]));
     expect(await books.lend({ guestId: "a" })).toEqual({ refused: "quarantined" });
     await books.store.setQuarantine("gpu-0", null, 4, "black_hole");
     expect(await books.lend({ guestId: "a" })).toEqual({ refused: "quarantined" });

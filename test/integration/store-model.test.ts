@@ -136,9 +136,11 @@ async function expectSame(books: TestBooks, model: LeaseModel): Promise<void> {
     new Map([...leases].map(([id, lease]) => [id, [lease.state, lease.step]]));
   expect(named(live)).toEqual(modelled(model.live));
   expect(named(await books.store.unprovenLeases())).toEqual(modelled(model.unproven));
-  expect([...(await books.store.quarantines()).keys()].toSorted()).toEqual(
-    [...model.quarantines.keys()].toSorted(),
-  );
+  const reasons = (await books.store.quarantines()).entries().map(([uuid, causes]) => {
+    const byName = [...causes].map(([cause, { reason }]): [string, string] => [cause, reason]);
+    return [uuid, new Map(byName)] as const;
+  });
+  expect(new Map(reasons)).toEqual(model.quarantines);
   const records = await books.store.guestRecords(["a", "b", "c", "d"]);
   expect([...records.keys()].toSorted()).toEqual([...model.guests.keys()].toSorted());
   for (const [id, { ended, ...guest }] of model.guests) {

@@ -196,10 +196,11 @@ describe("applySteps", () => {
       settlement: settlement("lost"),
     } as const;
     expect(await books.step(lease, end)).toMatchObject({ applied: true, guestState: "waiting" });
+    const causes = new Map([["g:1", { reason: "memory not free", sinceMs: 200 }]]);
     expect(await books.store.quarantines()).toEqual(
       new Map([
-        ["gpu-0", "memory not free"],
-        ["gpu-1", "memory not free"],
+        ["gpu-0", causes],
+        ["gpu-1", causes],
       ]),
     );
     expect(await books.store.liveLeases()).toEqual([]);
