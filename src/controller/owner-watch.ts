@@ -1,6 +1,5 @@
 import type { DeviceInfo, Sample } from "../core/device.ts";
-import type { Lease } from "../core/lease.ts";
-import { isLive } from "../core/lease.ts";
+import { isLive, momentOf, type Lease } from "../core/lease.ts";
 import type { Breaker } from "../core/breaker.ts";
 import type { MeetingsMeter } from "../core/meetings-meter.ts";
 import type { OwnerView } from "../core/idleness.ts";
@@ -105,6 +104,7 @@ export class OwnerWatch {
       if (step.mover === "activity")
         journal.write({
           type: "meeting",
+          id: `activity ${momentOf(step)} ${uuid}`,
           atMs: Math.round(clock.wallMs()),
           device: uuid,
           leaseId: before.id,
@@ -128,7 +128,15 @@ export class OwnerWatch {
     if (!this.#agentRecalls.has(key)) {
       device?.recalls.add(recallId);
       if (device !== undefined && leaseId !== "")
-        journal.write({ type: "meeting", atMs, device: uuid, leaseId, signal: "recall", recallId });
+        journal.write({
+          type: "meeting",
+          id: key,
+          atMs,
+          device: uuid,
+          leaseId,
+          signal: "recall",
+          recallId,
+        });
     }
     this.#agentRecalls.set(key, { host, step });
     if (!isFinalStage(stage)) return;

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Lease } from "../core/lease.ts";
+import { momentOf, type Lease } from "../core/lease.ts";
 import type { LeaseStep as StepReport } from "../api/convert/lease.ts";
 import type { FinalRecallStage } from "../api/convert/recall.ts";
 import type { Target } from "../core/target.ts";
@@ -152,6 +152,7 @@ export class Recalls implements RecallDesk {
     );
     this.#journal.write({
       type: "meeting",
+      id: `${recall.id} ${device.info.uuid}`,
       atMs: this.#clock.wallMs(),
       device: device.info.uuid,
       leaseId: recalled.leaseId,
@@ -170,13 +171,14 @@ export class Recalls implements RecallDesk {
       if (running.length === 0) continue;
       paused += 1;
       for (const live of running) this.#orders.pause(live, hintTtlMs);
-      const leaseId = running[0]?.lease.id ?? "";
+      const { lease } = running[0]!;
       const atMs = this.#clock.wallMs();
       this.#journal.write({
         type: "meeting",
+        id: `busy ${momentOf(lease)} ${device.info.uuid}`,
         atMs,
         device: device.info.uuid,
-        leaseId,
+        leaseId: lease.id,
         signal: "busy",
         recallId: "",
       });

@@ -51,6 +51,11 @@ export interface Lease {
   readonly step: number;
 }
 
+/** Names a lease at one of its steps, whoever speaks of it and however often. */
+export function momentOf({ token, step }: Pick<Lease, "token" | "step">): string {
+  return `${token.generation}-${token.number}-${step}`;
+}
+
 /**
  * Which state may follow which. Total on purpose: the compiler asks for a row when a state is added.
  * A lease may end from anywhere; it never comes back from vacating, and never leaves a final state.

@@ -43,16 +43,17 @@ export type LedgerEvent =
       readonly recallId: string;
       readonly settlement: Settlement | null;
     }
-  /** An owner's return that met a guest, once per signal and device. */
+  /** An owner's return that met a guest, once per signal and device: the same id written again says nothing new. */
   | {
       readonly type: "meeting";
+      readonly id: string;
       readonly atMs: number;
       readonly device: DeviceUuid;
       readonly leaseId: string;
       readonly signal: "activity" | "recall" | "busy";
       readonly recallId: string;
     }
-  /** An explicit recall of one device reached a final stage. */
+  /** An explicit recall of one device reached a final stage; a recall does so once for each of its devices. */
   | {
       readonly type: "recalled";
       readonly atMs: number;

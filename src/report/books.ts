@@ -149,6 +149,7 @@ class SqlBooks implements Books {
     const foldedBeforeMs = foldBeforeMs(this.#seenMs);
     for (const { event } of entries) {
       this.#seenMs = Math.max(this.#seenMs, event.atMs);
+      if (!this.#records.isNews(event)) continue;
       const entry = this.#account.apply(event);
       for (const posting of entry.postings) this.#postings.post(posting);
       for (const loss of entry.losses) this.#postings.lose(loss);

@@ -47,6 +47,7 @@ export function openRecords(db: DatabaseSync) {
   const dropGuest = db.prepare("DELETE FROM guests WHERE id = ?");
   const countEnded = db.prepare("INSERT INTO ended_guests VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1");
   const ended = db.prepare("SELECT state, n FROM ended_guests");
+  const keepOnce = db.prepare("INSERT OR IGNORE INTO once (name) VALUES (?)");
   const gap = db.prepare("INSERT INTO gaps (from_ms, to_ms, text) VALUES (?, ?, ?)");
 
   function record(event: LedgerEvent, facts: Facts, leases: ReadonlyMap<string, LeaseFacts>): void {
@@ -91,7 +92,14 @@ export function openRecords(db: DatabaseSync) {
     }
   }
 
+  /** False: it was written twice, by a controller that had no answer or by two of them. */
+  function isNews(event: LedgerEvent): boolean {
+    const name = onceName(event);
+    return name === null || keepOnce.run(name).changes === 1;
+  }
+
   return {
+    isNews,
     record,
     gap: (fromMs: number, toMs: number, text: string) => void gap.run(fromMs, toMs, text),
     saveMeta: (key: "last_id" | "seen_ms", value: string) => void saveMeta.run(key, value),
@@ -106,6 +114,7 @@ export function openRecords(db: DatabaseSync) {
         ["decisions", kept.decisionsMax],
         ["waits", kept.waitsMax],
         ["gaps", kept.gapsMax],
+        ["once", kept.onceMax],
       ] as const)
         db.exec(`DELETE FROM ${table} WHERE id <= (SELECT MAX(id) FROM ${table}) - ${rowsMax}`);
     },
@@ -113,6 +122,12 @@ export function openRecords(db: DatabaseSync) {
       Object.fromEntries(ended.all().map((row) => [String(row["state"]), Number(row["n"])])),
     load: () => loadState(db),
   };
+}
+
+/** null: the event's script or its place in the stream keeps it from coming twice. */
+function onceName(event: LedgerEvent): string | null {
+  if (event.type === "meeting") return `meeting ${event.id}`;
+  return event.type === "recalled" ? `recalled ${event.recallId} ${event.device}` : null;
 }
 
 export function loadState(db: DatabaseSync): SavedState {

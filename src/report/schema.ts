@@ -14,6 +14,7 @@ export const kept = {
   decisionsMax: 100_000,
   waitsMax: 100_000,
   gapsMax: 1_000,
+  onceMax: 100_000,
 } as const;
 
 const version = 1;
@@ -55,6 +56,10 @@ CREATE TABLE gaps (id INTEGER PRIMARY KEY, from_ms INTEGER NOT NULL, to_ms INTEG
 PRAGMA user_version = ${version};
 `;
 
+/** What may come again, by its own name: counted once. Books of before it get the table when they are opened. */
+const onceTable =
+  "CREATE TABLE IF NOT EXISTS once (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT";
+
 /**
  * Opens the books for writing and makes them where there are none. A file that is no database, or a damaged one, is set
  * aside under another name: `setAside` says which. Throws BOOKS_UNREADABLE where the file cannot be reached or is newer.
@@ -93,6 +98,7 @@ function prepare(path: string): DatabaseSync {
     const found = userVersion(db);
     if (found === 0) db.exec(`BEGIN; ${tables} COMMIT`);
     else if (found !== version) throw new Error(`written by another version of Gleaner (format ${found})`);
+    db.exec(onceTable);
     return db;
   } catch (thrown) {
     db.close();

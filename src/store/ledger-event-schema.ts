@@ -87,6 +87,7 @@ export const ledgerEventSchema: z.ZodType<LedgerEvent> = z.discriminatedUnion("t
   }),
   z.object({
     type: z.literal("meeting"),
+    id: z.string(),
     atMs,
     device: z.string(),
     leaseId: z.string(),

@@ -258,9 +258,30 @@ describe("the books", () => {
     books.close();
   });
 
+  it("counts a meeting and the end of a recall once, however often they are written", () => {
+    const met = { atMs: 20, device: "gpu-0", leaseId: "g1:1", recallId: "r1" };
+    const meeting = (id: string): LedgerEvent => ({ type: "meeting", id, signal: "recall", ...met });
+    const over = { elapsedMs: 10, deadlineMs: 5, reason: "" };
+    const recalled = (stage: "deadline_missed" | "released"): LedgerEvent => ({
+      type: "recalled",
+      stage,
+      ...met,
+      ...over,
+    });
+    const began = [deviceEvent("gpu-0", 0), lent(0)];
+    bookAll(...began, meeting("r1 gpu-0"), meeting("r1 gpu-0"), recalled("deadline_missed")).close();
+    const books = openBooks(path);
+    books.apply(entries([meeting("r1 gpu-0"), recalled("released"), meeting("r2 gpu-0"), alive(40)], 6));
+    const report = books.report(all);
+    expect(report.total).toMatchObject({ meetings: 2, deadlinesMissed: 1 });
+    expect(report.returnsByRung.recall).toBe(0);
+    books.close();
+  });
+
   it("counts each return once, by the rung that it needed, and what the owner waited", () => {
     const meeting = (atMs: number): LedgerEvent => ({
       type: "meeting",
+      id: `meeting at ${atMs}`,
       atMs,
       device: "gpu-0",
       leaseId: "g1:1",

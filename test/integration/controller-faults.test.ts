@@ -246,6 +246,19 @@ describe("a recall that an agent took by itself", () => {
     expect(report.total).toMatchObject({ meetings: 1, deadlinesMissed: 0 });
   });
 
+  it("is counted once, though its end was not acknowledged and is told again", async () => {
+    await using own = await startTestRedis();
+    await using running = await withRunningGuest(own);
+    const { test, peer, lease } = running;
+    for (const stage of [RecallStage.ACCEPTED, RecallStage.RELEASED, RecallStage.RELEASED])
+      peer.tellRecall(reportOf(lease, stage));
+    await peer.heard();
+    const range = { from: undefined, to: undefined, pricePerGpuHour: 0, pool: "" };
+    const report = await test.clients.reports.getReport(range);
+    expect(report.returnsByRung).toMatchObject({ recall: 1 });
+    expect(report.total).toMatchObject({ meetings: 1 });
+  });
+
   it("stands for a controller that starts again, until the agent says that it is over", async () => {
     await using own = await startTestRedis();
     const first = await withRunningGuest(own);

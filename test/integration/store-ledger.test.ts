@@ -23,7 +23,7 @@ describe("LedgerStream", () => {
       { type: "device", atMs: 1, device, owner: "o" },
       { type: "owner", atMs: 2, device: "gpu-0", state: "unknown", reason: "stale" },
       { type: "unlent", atMs: 3, device: "gpu-0", reason: "held" },
-      { type: "meeting", atMs: 4, device: "gpu-0", leaseId: "g:1", signal: "busy", recallId: "" },
+      { type: "meeting", id: "m1", atMs: 4, device: "gpu-0", leaseId: "g:1", signal: "busy", recallId: "" },
       {
         type: "recalled",
         atMs: 5,
