@@ -8,12 +8,14 @@ export class BlockMeter {
   #worstCpuMs = 0;
   #isRunning = true;
 
-  constructor() {
+  /** Looks in every turn of the loop, which then never rests, or every so many ms. */
+  constructor(everyMs = 0) {
+    const again = () => (everyMs === 0 ? setImmediate(look) : setTimeout(look, everyMs));
     const look = () => {
       this.#look();
-      if (this.#isRunning) setImmediate(look);
+      if (this.#isRunning) again();
     };
-    setImmediate(look);
+    again();
   }
 
   /** Stops and answers. */

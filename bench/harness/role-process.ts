@@ -1,10 +1,10 @@
-import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseSettings } from "../../src/config/settings.ts";
 import type { DeviceInfo, Sample } from "../../src/core/device.ts";
 import { Channel } from "../../src/runtime/channel.ts";
 import { createLogger } from "../../src/runtime/log.ts";
 import type { TelemetrySource } from "../../src/telemetry/source.ts";
+import { BlockMeter } from "./block-meter.ts";
 import type { Role } from "./stack.ts";
 
 /** A source that reads what the bench says, at its interval; a change is read at once. */
@@ -64,8 +64,8 @@ class ToldSource implements TelemetrySource {
 
 let stop = async () => {};
 let source: ToldSource | null = null;
-/** Off until it is asked for: its timer costs processor time. */
-const loop = monitorEventLoopDelay({ resolution: 1 });
+/** Only when it is asked for: it costs processor time. */
+let blocks: BlockMeter | null = null;
 
 type Message = Role | "usage" | "watchLoop" | "stop" | { devices: string[]; utilPct: number };
 
@@ -75,11 +75,10 @@ process.on("message", (message: Message) => {
     process.send?.({
       cpuMs: (user + system) / 1_000,
       rssMiB: process.memoryUsage.rss() / 2 ** 20,
-      blockMs: loop.max / 1e6,
+      ...(blocks?.stop() ?? { blockMs: 0, blockCpuMs: 0 }),
     });
   } else if (message === "watchLoop") {
-    loop.enable();
-    loop.reset();
+    blocks = new BlockMeter(1);
     process.send?.({});
   } else if (message === "stop") {
     void stop().finally(() => process.exit(0));

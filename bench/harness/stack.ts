@@ -27,8 +27,9 @@ export type Role =
 export interface Usage {
   readonly cpuMs: number;
   readonly rssMiB: number;
-  /** For how long at most the main thread was kept from its event loop since `watchLoop`; 0 before. */
+  /** For how long at most the main thread was kept from its event loop since `watchLoop`, and by its own work; else 0. */
   readonly blockMs: number;
+  readonly blockCpuMs: number;
 }
 
 /** A part of the product in a process of its own, as in production, so that the bench's own work does not count as its. */
@@ -60,7 +61,7 @@ export class BenchProcess implements AsyncDisposable {
     return usage;
   }
 
-  /** Measures the main thread's longest block from now on. */
+  /** Measures the main thread's longest block, from now until `usage`. */
   async watchLoop(): Promise<void> {
     this.#child.send("watchLoop");
     await once(this.#child, "message");
