@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { reasons } from "../core/reasons.ts";
+import { reasons, type ReasonCode } from "../core/reasons.ts";
 import type {
   Explanation,
   GuestChange,
@@ -15,7 +15,7 @@ import type {
 } from "../api/ports.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import type { QueuedGuest } from "../queue/guest-job.ts";
-import type { GuestQueue } from "../queue/guest-queue.ts";
+import type { GuestQueue, WaitsFor } from "../queue/guest-queue.ts";
 import type { LeaseStore } from "../store/lease-store.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
@@ -29,6 +29,12 @@ import type { TenantUses } from "./tenant-uses.ts";
 
 /** A page that filters by state reads this many guests of the list at most before it answers with what it has. */
 const scannedMax = 10_000;
+
+const reasonOf = {
+  backoff: "backoff",
+  others: "behind_in_lane",
+  decision: "next_cycle",
+} as const satisfies Record<WaitsFor, ReasonCode>;
 
 interface GuestsParts {
   readonly fleet: Fleet;
@@ -152,15 +158,15 @@ export class Guests implements GuestDesk {
         obstacles: [],
       };
     const found = await decider.explain(id);
-    if (found === null) return { ...facts, ...this.#notYetConsidered(guest), obstacles: [] };
+    if (found === null) return { ...facts, ...(await this.#notYetConsidered(guest)), obstacles: [] };
     const { reasonCode, reason, obstacles } = found;
     return { ...facts, reasonCode, reason, obstacles };
   }
 
-  #notYetConsidered(guest: GuestView): { reasonCode: string; reason: string } {
-    const nowMs = this.#parts.clock.wallMs();
-    const early = guest.spec.notBeforeMs !== null && guest.spec.notBeforeMs > nowMs;
-    const code = early ? "not_before" : guest.attempts > 0 ? "backoff" : "behind_in_lane";
+  async #notYetConsidered({ id, spec }: GuestView): Promise<{ reasonCode: string; reason: string }> {
+    const { queue, clock } = this.#parts;
+    const isEarly = spec.notBeforeMs !== null && spec.notBeforeMs > clock.wallMs();
+    const code = isEarly ? "not_before" : reasonOf[await queue.waitsFor(id)];
     return { reasonCode: code, reason: reasons[code] };
   }
 

@@ -52,6 +52,7 @@ const waitReasons = {
   not_before: "The guest is not to be started yet.",
   backoff: "The guest was evicted or failed a moment ago and waits before its next attempt.",
   behind_in_lane: "Guests of the same tenant and shape are before it.",
+  next_cycle: "No decision has considered the guest since it began to wait; the next one does.",
 } as const;
 
 export const reasons = { ...deviceReasons, ...guestReasons, ...waitReasons } as const;

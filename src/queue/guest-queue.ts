@@ -14,7 +14,7 @@ import { GuestReader, type GuestListQuery } from "./guest-reader.ts";
 import type { QueuedGuest } from "./guest-job.ts";
 import { queueKeys } from "./keys.ts";
 import { BullLaneQueues } from "./bull-lane-queues.ts";
-import { isGuestId, newGuestId, type Lane } from "./lane.ts";
+import { isGuestId, laneIdOf, newGuestId, type Lane } from "./lane.ts";
 import { LaneBook } from "./lane-book.ts";
 import type { LaneQueues } from "./lane-queues.ts";
 import { placeInTenant } from "./place.ts";
@@ -56,6 +56,9 @@ export interface LaneConnection {
   readonly redis: Redis;
   readonly lanes: LaneQueues;
 }
+
+/** `others`: guests of its own lane are before it. */
+export type WaitsFor = "backoff" | "others" | "decision";
 
 export interface Reconciled {
   /** Flushes of submitters that died half-way. */
@@ -101,6 +104,8 @@ export interface GuestQueue extends AsyncDisposable {
   waitingTotal(): number;
   /** Place among the tenant's waiting guests, from 1. Beyond the heads it is a lower bound. */
   placeInTenant(id: string): number;
+  /** What a waiting guest waits for before a decision can consider it. */
+  waitsFor(id: string): Promise<WaitsFor>;
   /** After guests were accepted by this process. */
   onSubmitted(listener: () => void): void;
   /** Waits for submissions under way. */
@@ -275,6 +280,15 @@ class LanedGuestQueue implements GuestQueue {
 
   placeInTenant(id: string): number {
     return isGuestId(id) ? placeInTenant(id, this.#claims, this.#recovery.book) : 0;
+  }
+
+  async waitsFor(id: string): Promise<WaitsFor> {
+    const state = this.#claims.state(id);
+    if (state !== null) return state === "held" ? "backoff" : "decision";
+    if (!isGuestId(id)) return "decision";
+    const progress = await this.#reader.progress(id);
+    if ((progress?.notBeforeMs ?? 0) > this.#recovery.clock.wallMs()) return "backoff";
+    return this.#claims.lane(laneIdOf(id)).waiting > 0 ? "others" : "decision";
   }
 
   onSubmitted(listener: () => void): void {

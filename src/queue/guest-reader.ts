@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import { ask, askAll } from "../store/redis-error.ts";
-import { decodeJob, type QueuedGuest } from "./guest-job.ts";
+import { decodeJob, decodeProgress, type QueuedGuest, type WaitingProgress } from "./guest-job.ts";
 import type { QueueKeys } from "./keys.ts";
 import { isGuestId, laneIdOf } from "./lane.ts";
 
@@ -59,6 +59,14 @@ export class GuestReader {
       after = Number(entries.at(-1));
     }
     return page;
+  }
+
+  /** null: there is no such guest. */
+  async progress(id: string): Promise<WaitingProgress | null> {
+    const [job] = await this.raw([id]);
+    return job === undefined || job.data === null
+      ? null
+      : decodeProgress(job.progress, decodeJob(id, job.data));
   }
 
   async raw(ids: readonly string[]): Promise<RawJob[]> {

@@ -209,6 +209,42 @@ describe("delays", () => {
   });
 });
 
+describe("a guest that is told what it waits for", () => {
+  it("waits for the others of its lane, though it ran before", async () => {
+    const ids = await submitAll(queue, many(40));
+    await queue.refill();
+    // All of them ran once and came back, more than the lane's share of the heads: the last lie in the lane again.
+    for (let at = 0; at < ids.length; at += headsPerLane) {
+      for (const id of ids.slice(at, at + headsPerLane)) queue.admit(id);
+      await queue.refill();
+    }
+    for (const id of ids) await queue.putBack(id, back);
+    await queue.refill();
+    expect(headIds(queue)).toEqual(ids.slice(0, headsPerLane));
+    expect(await queue.waitsFor(ids[0]!)).toBe("decision");
+    expect(await queue.waitsFor(ids.at(-1)!)).toBe("others");
+  });
+
+  it("waits for its back-off, in memory or in its lane, until that has passed", async () => {
+    const ids = await submitAll(queue, many(20));
+    for (let at = 0; at < ids.length; at += headsPerLane) {
+      await queue.refill();
+      for (const id of ids.slice(at, at + headsPerLane)) queue.admit(id);
+    }
+    for (const id of ids) await queue.putBack(id, { ...back, delayMs: 60_000 });
+    for (const id of [ids[0]!, ids.at(-1)!]) expect(await queue.waitsFor(id)).toBe("backoff");
+    letPass(61_000);
+    await queue.refill();
+    expect(await queue.waitsFor(ids[0]!)).toBe("decision");
+    expect(await queue.waitsFor(ids.at(-1)!)).toBe("others");
+  });
+
+  it("waits for the next decision where nobody is before it", async () => {
+    const [id] = await submitAll(queue, many(1));
+    expect(await queue.waitsFor(id!)).toBe("decision");
+  });
+});
+
 describe("cancelling", () => {
   it("takes a guest out of the lane, the heads, the back-off and the delay, but not from its device", async () => {
     const ids = await submitAll(queue, many(12));
