@@ -8,8 +8,10 @@ import { shortHash } from "./dir-lock.ts";
 import { Fence } from "./disk/fence.ts";
 import { LeaseDirs } from "./disk/lease-dirs.ts";
 import { RenewalFile } from "./disk/renewal-file.ts";
+import { TreeRemover } from "./disk/tree-remover.ts";
 import { EndedAttempts } from "./ended-attempts.ts";
 import { HostClock } from "./host-clock.ts";
+import { KeptCheckpoints } from "./kept-checkpoints.ts";
 import { LeaseTable } from "./lease/lease-table.ts";
 import type { RunnerHost } from "./lease/lease-runner.ts";
 import { Starter } from "./lease/starter.ts";
@@ -32,13 +34,23 @@ export function assemble(options: AgentOptions) {
   const { agentId, host, dataDir, source, settings, logger } = options;
   const clock = new HostClock();
   const runtime = detectRuntime(options.runtime ?? "auto", `${agentId}-${shortHash(dataDir)}`, logger);
-  const dirs = new LeaseDirs(dataDir, options.checkpointsDir ?? join(dataDir, "checkpoints"));
+  const remover = new TreeRemover();
+  const dirs = new LeaseDirs(dataDir, options.checkpointsDir ?? join(dataDir, "checkpoints"), remover);
   const fence = new Fence(join(dataDir, "fence.json"));
   const book = new RecallBook(join(dataDir, "recalls.json"), clock, logger, settings.agent.journalEntriesMax);
   const devices = new Devices(source);
   const pools = new Pools(devices, settings);
   const table = new LeaseTable();
   const ended = new EndedAttempts(dirs, settings.agent.endedAttemptsKeptMax, logger);
+  const kept = new KeptCheckpoints({
+    dirs,
+    ended,
+    clock,
+    logger,
+    limits: settings.agent,
+    present: () => table.guests(),
+    ask: (guestIds) => void conversation.send(() => ({ $case: "keptGuests", value: { guestIds } })),
+  });
   const { staleMs } = settings.telemetry;
   const owners = new OwnerWatch({ table, pools, clock, logger, staleMs });
   const desk = new AgentRecallDesk({
@@ -105,6 +117,7 @@ export function assemble(options: AgentOptions) {
     devices,
     table,
     ended,
+    kept,
     fence,
     pools,
     book,
@@ -118,10 +131,12 @@ export function assemble(options: AgentOptions) {
     renewals,
     clock,
     runtime,
+    remover,
     dirs,
     devices,
     table,
     ended,
+    kept,
     owners,
     desk,
     book,

@@ -10,6 +10,7 @@ export class EndedAttempts {
   readonly #countMax: number;
   readonly #logger: Logger;
   readonly #oldestFirst: Attempt[] = [];
+  #removing = false;
 
   constructor(dirs: LeaseDirs, countMax: number, logger: Logger) {
     this.#dirs = dirs;
@@ -19,13 +20,32 @@ export class EndedAttempts {
 
   add({ guestId, attempt }: Attempt): void {
     this.#oldestFirst.push({ guestId, attempt });
-    while (this.#oldestFirst.length > this.#countMax) {
-      const oldest = this.#oldestFirst.shift()!;
-      this.#dirs
-        .remove(oldest)
-        .catch((err: unknown) =>
-          this.#logger.warn({ err, ...oldest }, "an ended attempt's files are left behind"),
-        );
+    if (!this.#removing) void this.#keepBound();
+  }
+
+  /** Room is short: the oldest go before their turn. */
+  async shed(count: number): Promise<void> {
+    await this.#remove(this.#oldestFirst.splice(0, count));
+  }
+
+  /** All that came while the ones before were being deleted goes at once. */
+  async #keepBound(): Promise<void> {
+    this.#removing = true;
+    for (let over = this.#over(); over > 0; over = this.#over())
+      await this.#remove(this.#oldestFirst.splice(0, over));
+    this.#removing = false;
+  }
+
+  #over(): number {
+    return this.#oldestFirst.length - this.#countMax;
+  }
+
+  async #remove(attempts: readonly Attempt[]): Promise<void> {
+    if (attempts.length === 0) return;
+    try {
+      await this.#dirs.remove(attempts);
+    } catch (err) {
+      this.#logger.warn({ err, attempts: attempts.length }, "files of ended attempts are left behind");
     }
   }
 }

@@ -64,10 +64,11 @@ export class NodeAgent {
     this.#leaving.abort();
     clearInterval(this.#tick);
     this.#exits?.close();
-    const { table, desk, book, clock, fence, runtime } = this.#parts;
+    const { table, desk, book, clock, fence, runtime, remover } = this.#parts;
     desk.close();
     await Promise.all(table.all().map((runner) => runner.close()));
     await this.#running;
+    await remover.close();
     await fence.settle();
     book.close();
     runtime.release();
@@ -97,9 +98,10 @@ export class NodeAgent {
   }
 
   #lookAfter(): void {
-    const { clock, devices, owners, table, conversation, options } = this.#parts;
+    const { clock, devices, owners, table, conversation, kept, options } = this.#parts;
     clock.refresh();
     if (devices.refresh()) conversation.devicesGrew();
+    if (conversation.isConnected) kept.lookAfter();
     owners.checkSilence();
     for (const runner of table.all()) {
       runner.sweep();

@@ -128,6 +128,12 @@ export const defaults = {
     journalEntriesMax: 100_000,
     /** Ended attempts whose logs and working directories are kept; the oldest go first. */
     endedAttemptsKeptMax: 1_000,
+    /** Checkpoints of guests that have ended are kept for so long, … */
+    checkpointsKeptMs: 7 * day,
+    /** … of so many guests, the oldest going first, … */
+    checkpointsKeptMax: 10_000,
+    /** … and while this part of their file system is free. */
+    diskFreeShareMin: 0.05,
     reconnectMsMin: 100,
     reconnectMsMax: 5 * second,
   },

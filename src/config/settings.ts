@@ -166,6 +166,9 @@ export const settingsSchema = z
         logBytesMax: count.default(agent.logBytesMax),
         journalEntriesMax: count.default(agent.journalEntriesMax),
         endedAttemptsKeptMax: count.default(agent.endedAttemptsKeptMax),
+        checkpointsKeptMs: waitMs.default(agent.checkpointsKeptMs),
+        checkpointsKeptMax: z.int().nonnegative().default(agent.checkpointsKeptMax),
+        diskFreeShareMin: chance.default(agent.diskFreeShareMin),
         reconnectMsMin: durationMs.default(agent.reconnectMsMin),
         reconnectMsMax: durationMs.default(agent.reconnectMsMax),
       })

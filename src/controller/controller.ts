@@ -18,6 +18,7 @@ import { TenantUsage } from "../store/tenant-usage.ts";
 import { Agents } from "./agents.ts";
 import { Cycle } from "./cycle.ts";
 import { createDecider } from "./decide.ts";
+import { endedAmong } from "./ended-guests.ts";
 import { Fleet } from "./fleet.ts";
 import { GuestChanges } from "./guest-book.ts";
 import { setGauges } from "./gauges.ts";
@@ -202,6 +203,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     log,
     metrics,
     reign,
+    endedAmong: (ids) => endedAmong(ids, { store, queue, clock }),
     wake,
   });
 

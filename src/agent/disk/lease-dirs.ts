@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, statSync } from "node:fs";
-import { mkdir, rm, rmdir } from "node:fs/promises";
+import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { mkdir, rm, rmdir, statfs, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { readJson, writeJson, writeJsonDurably } from "./json-file.ts";
 import type { LeaseRecord } from "./lease-record.ts";
+import type { TreeRemover } from "./tree-remover.ts";
 
 /** Where an attempt's files lie. */
 export interface AttemptPaths {
@@ -21,18 +22,24 @@ const safeName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 /**
  * The agent's directory:
  * `guests/ID/ATTEMPT/` state, log and working directory of each attempt; `exits/` exit statuses, in one directory so that
- * one watch sees them all; `checkpoints/ID/` of each guest, kept until somebody removes it: they are the guest's results.
+ * one watch sees them all; `checkpoints/ID/` of each guest, which outlives its attempts; `kept/ID` says that this agent made
+ * it: where hosts share the checkpoints, others' directories lie beside it, and this agent deletes its own guests' only.
  */
 export class LeaseDirs {
   readonly exits: string;
   readonly #guests: string;
   readonly #checkpoints: string;
+  readonly #kept: string;
+  readonly #remover: TreeRemover;
 
-  constructor(dataDir: string, checkpointsDir: string) {
+  constructor(dataDir: string, checkpointsDir: string, remover: TreeRemover) {
     this.#guests = join(dataDir, "guests");
     this.exits = join(dataDir, "exits");
     this.#checkpoints = checkpointsDir;
-    for (const dir of [this.#guests, this.exits, this.#checkpoints]) mkdirSync(dir, { recursive: true });
+    this.#kept = join(dataDir, "kept");
+    this.#remover = remover;
+    for (const dir of [this.#guests, this.exits, this.#checkpoints, this.#kept])
+      mkdirSync(dir, { recursive: true });
   }
 
   static isSafe(guestId: string): boolean {
@@ -57,6 +64,7 @@ export class LeaseDirs {
     await Promise.all([
       mkdir(paths.workingDir, { recursive: true }),
       mkdir(paths.checkpointDir, { recursive: true }),
+      writeFile(join(this.#kept, record.guestId), ""),
       rm(paths.exitFile, { force: true }),
     ]);
     await writeJsonDurably(paths.stateFile, record);
@@ -88,12 +96,35 @@ export class LeaseDirs {
     return found.toSorted((a, b) => a.changedMs - b.changedMs).map(({ record }) => record);
   }
 
-  /** Forgets an attempt whose end is acknowledged: log, working directory and state. */
-  async remove(record: Pick<LeaseRecord, "guestId" | "attempt">): Promise<void> {
-    const { dir, exitFile } = this.pathsOf(record);
-    await Promise.all([rm(dir, { recursive: true, force: true }), rm(exitFile, { force: true })]);
+  /** Forgets attempts whose ends are acknowledged: logs, working directories and states. */
+  async remove(attempts: readonly Pick<LeaseRecord, "guestId" | "attempt">[]): Promise<void> {
+    const paths = attempts.map((attempt) => this.pathsOf(attempt));
+    await Promise.all(paths.map(({ exitFile }) => rm(exitFile, { force: true })));
+    await this.#remover.remove(paths.map(({ dir }) => dir));
     // The guest's own directory goes with its last attempt.
-    await rmdir(dirname(dir)).catch(() => {});
+    for (const { dir } of paths) await rmdir(dirname(dir)).catch(() => {});
+  }
+
+  /** Guests whose checkpoints this agent keeps. */
+  keptGuests(): string[] {
+    return readdirSync(this.#kept).filter((id) => LeaseDirs.isSafe(id));
+  }
+
+  /** Deletes guests' checkpoints. Rejects when some are left behind; those stay among the kept. */
+  async forget(guestIds: readonly string[]): Promise<void> {
+    const dirs = guestIds.map((id) => join(this.#checkpoints, id));
+    try {
+      await this.#remover.remove(dirs);
+    } finally {
+      const gone = guestIds.filter((_, index) => !existsSync(dirs[index]!));
+      await Promise.all(gone.map((id) => rm(join(this.#kept, id), { force: true })));
+    }
+  }
+
+  /** Free part of the file system that holds the checkpoints, as guests may use it; 0 to 1. */
+  async freeShare(): Promise<number> {
+    const { bavail, blocks } = await statfs(this.#checkpoints);
+    return blocks === 0 ? 1 : bavail / blocks;
   }
 }
 

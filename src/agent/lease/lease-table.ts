@@ -35,6 +35,10 @@ export class LeaseTable {
     return this.#byAttempt.get(name);
   }
 
+  guests(): Set<string> {
+    return new Set(this.all().map(({ record }) => record.guestId));
+  }
+
   all(): LeaseRunner[] {
     return [...this.#byId.values()];
   }

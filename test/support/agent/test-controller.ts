@@ -43,6 +43,8 @@ export class TestController {
   acknowledges = true;
   /** Leases that are not in its books. */
   forgets: readonly string[] = [];
+  /** Guests that will never run again. */
+  readonly ended = new Set<string>();
   address = "";
   readonly received: Message[] = [];
   #server: Server | null = null;
@@ -208,6 +210,9 @@ export class TestController {
     else if (body.$case === "recallReport" && this.acknowledges) {
       const { recallId, device, stage } = body.value;
       answer({ $case: "recallReportAck", value: { recallId, device, stage } });
+    } else if (body.$case === "keptGuests") {
+      const guests = body.value.guestIds.filter((id) => this.ended.has(id)).map((guestId) => ({ guestId }));
+      answer({ $case: "endedGuests", value: { guests } });
     } else if (body.$case === "renewTerms" && this.renews) {
       const { sequence, leases } = body.value;
       answer({
