@@ -1,6 +1,21 @@
 import type { Settlement } from "./ledger-event.ts";
 import type { AttemptOutcome, LeaseEnd, Mover } from "./lease.ts";
 
+/**
+ * Which of its guest's budgets the end of an attempt uses up; null: none, since the guest has ended with it. Every attempt
+ * after which a guest is put back uses one, so that it runs at most 1 + retries + evictionsMax times.
+ *
+ * A guest that leaves with exit 85 unasked has not failed, but it would go on for ever: it counts as if it had been evicted.
+ */
+export const budgetOf: Readonly<Record<AttemptOutcome, "retries" | "evictions" | null>> = {
+  done: null,
+  cancelled: null,
+  failed: "retries",
+  evicted: "evictions",
+  lost: "evictions",
+  checkpointed: "evictions",
+};
+
 /** What a guest exits with when it has checkpointed and wants its place in the queue back. */
 export const checkpointedExitCode = 85;
 

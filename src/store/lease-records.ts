@@ -16,7 +16,7 @@ export interface GuestRecord {
   readonly stateSinceMs: number;
   readonly attempts: number;
   readonly failures: number;
-  /** Evicted or lost. */
+  /** Evicted, lost, or left unasked with exit 85. */
   readonly evictions: number;
   /** Sums over the attempts, not multiplied by devices. usefulMs + lostMs = workedMs. */
   readonly workedMs: number;

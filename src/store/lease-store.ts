@@ -4,6 +4,7 @@ import type { DeviceUuid } from "../core/device.ts";
 import type { GuestState } from "../core/guest.ts";
 import { isLive, leaseTransitions, type LiveLeaseState } from "../core/lease.ts";
 import type { LedgerEvent } from "../core/ledger-event.ts";
+import { budgetOf } from "../core/settlement.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { zoneKeys, type ZoneKeys } from "./keys.ts";
 import { parseCauses, parseGuestRecord, parseLease } from "./lease-records.ts";
@@ -249,6 +250,7 @@ function changeOf(step: LeaseStep) {
     guestId: step.leaseId.slice(0, split),
     attempt: Number(step.leaseId.slice(split + 1)),
     after: Object.fromEntries(after.map(([before]) => [before, true])),
+    budget: step.settlement === null ? null : budgetOf[step.settlement.outcome],
     liveGuestState: isLive(step.state) ? guestStates[step.state] : null,
   };
 }

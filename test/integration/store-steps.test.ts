@@ -116,7 +116,7 @@ describe("applySteps", () => {
         state: "released",
         settlement: settlement(outcome),
         retries: 0,
-        evictionsMax: 3,
+        evictionsMax: 4,
       } as const;
       expect(await books.step(lease, end)).toMatchObject({
         applied: true,
@@ -127,7 +127,7 @@ describe("applySteps", () => {
     const record = (await books.store.guestRecords(["g"])).get("g");
     expect(record).toMatchObject({
       attempts: 4,
-      evictions: 3,
+      evictions: 4,
       workedMs: 40,
       usefulMs: 24,
       lostMs: 16,
@@ -135,15 +135,23 @@ describe("applySteps", () => {
     });
   });
 
-  it("I9: ends a guest that was evicted more often than allowed, and says so", async () => {
-    await using books = await TestBooks.open(redis.url);
-    const end = { step: 1, state: "released", settlement: settlement("evicted"), evictionsMax: 1 } as const;
-    await books.step(await books.lent({ guestId: "g" }), end);
-    expect(await books.step(await books.lent({ guestId: "g" }), end)).toMatchObject({
-      guestState: "failed",
-      record: { failures: 0, evictions: 2, reason: "evicted 2 times; at most 1 are allowed", endedAtMs: 200 },
-    });
-  });
+  it.each(["evicted", "lost", "checkpointed"] as const)(
+    "I9, I11: ends a guest whose attempts were %s more often than allowed, and says so",
+    async (outcome) => {
+      await using books = await TestBooks.open(redis.url);
+      const end = { step: 1, state: "released", settlement: settlement(outcome), evictionsMax: 1 } as const;
+      await books.step(await books.lent({ guestId: "g" }), end);
+      expect(await books.step(await books.lent({ guestId: "g" }), end)).toMatchObject({
+        guestState: "failed",
+        record: {
+          failures: 0,
+          evictions: 2,
+          reason: "evicted or left 2 times; at most 1 are allowed",
+          endedAtMs: 200,
+        },
+      });
+    },
+  );
 
   it.each([
     ["done", 0, "succeeded"],

@@ -92,7 +92,7 @@ export class LeaseModel {
     }
     const outcome = step.settlement?.outcome;
     const failures = guest.failures + (outcome === "failed" ? 1 : 0);
-    const evictions = guest.evictions + (outcome === "evicted" || outcome === "lost" ? 1 : 0);
+    const evictions = guest.evictions + (["evicted", "lost", "checkpointed"].includes(outcome ?? "") ? 1 : 0);
     const tooOften =
       (outcome === "failed" && failures > step.retries) ||
       (evictions > guest.evictions && evictions > step.evictionsMax);

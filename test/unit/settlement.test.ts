@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { LeaseEnd, Mover } from "../../src/core/lease.ts";
-import { settle } from "../../src/core/settlement.ts";
+import { budgetOf, settle } from "../../src/core/settlement.ts";
 
 const movers: Mover[] = ["controller", "guest", "activity", "owner", "term", "budget"];
 const worked: LeaseEnd = {
@@ -53,6 +53,28 @@ describe("settle", () => {
       lostMs: 3_000,
     });
     expect(ended("guest", { exitSignal: "SIGSEGV" }).outcome).toBe("failed");
+  });
+
+  it("I9, I11: however often a guest is put back, it runs at most 1 + retries + evictions times", () => {
+    const exit = fc.record({
+      exitCode: fc.constantFrom(null, 1, 85, 143),
+      checkpointAgeMs: fc.constantFrom(null, 0, 3_000),
+    });
+    const attempt = fc.tuple(fc.constantFrom(...movers), exit, fc.boolean());
+    fc.assert(
+      fc.property(fc.nat(3), fc.nat(5), fc.infiniteStream(attempt), (retries, evictions, attempts) => {
+        const left = { retries, evictions };
+        let runs = 0;
+        for (const [mover, end, agentLost] of attempts) {
+          runs += 1;
+          const budget = budgetOf[ended(mover, end, { agentLost }).outcome];
+          if (budget === null || left[budget] === 0) break;
+          left[budget] -= 1;
+          if (budget === "retries") expect([mover, agentLost]).toEqual(["guest", false]);
+        }
+        expect(runs).toBeLessThanOrEqual(1 + retries + evictions);
+      }),
+    );
   });
 
   it("without any checkpoint everything is lost", () => {

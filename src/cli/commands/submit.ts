@@ -178,6 +178,7 @@ A guest file (durations as 30s, 5m, 2h; everything but tenant and command may be
 Fields: tenant name kind command workingDir image env devices share memoryMib model pools priority
 checkpointInterval start notice durationHint retries evictionsMax notBefore trustGroup labels key count
 
-What the guest sees: SIGTERM is the notice to checkpoint and leave. Exit 0: done. Exit 85: checkpointed, put me back.
-Anything else counts against --retries. GLEANER_CHECKPOINT_DIR is kept from one attempt to the next.
+What the guest sees: SIGTERM is the notice to checkpoint and leave. Exit 0: done. Exit 85: checkpointed, put me back;
+without a notice it counts against --evictions-max, like an eviction. Anything else counts against --retries.
+GLEANER_CHECKPOINT_DIR is kept from one attempt to the next.
 `;

@@ -51,16 +51,16 @@ local function settle(guest)
     guest.state = "succeeded"
   elseif outcome == "cancelled" then
     guest.state = "cancelled"
-  elseif outcome == "failed" then
+  elseif step.budget == "retries" then
     guest.failures = guest.failures + 1
     if guest.failures > step.retries then
       guest.state = "failed"
     end
-  elseif outcome == "evicted" or outcome == "lost" then
+  elseif step.budget == "evictions" then
     guest.evictions = guest.evictions + 1
     if guest.evictions > step.evictionsMax then
       guest.state = "failed"
-      guest.reason = string.format("evicted %d times; at most %d are allowed", guest.evictions, step.evictionsMax)
+      guest.reason = string.format("evicted or left %d times; at most %d are allowed", guest.evictions, step.evictionsMax)
     end
   end
   -- However the attempt ended, there is no other.
