@@ -19,6 +19,10 @@ export const commands: Readonly<Record<string, Entry>> = {
   jobs: { summary: "List guests", load: () => import("./commands/jobs.ts") },
   logs: { summary: "Show what a guest printed", load: () => import("./commands/logs.ts") },
   explain: { summary: "Say why a guest waits", load: () => import("./commands/explain.ts") },
+  decisions: {
+    summary: "Show what was decided and why, and decide it again",
+    load: () => import("./commands/decisions.ts"),
+  },
   cancel: { summary: "End guests", load: () => import("./commands/cancel.ts") },
   recall: { summary: "Take devices back by a deadline", load: () => import("./commands/recall.ts") },
   busy: { summary: "Say that an owner is about to work", load: () => import("./commands/busy.ts") },

@@ -16,14 +16,21 @@ export interface SettingsOptions {
 }
 
 export function addSettingsOptions(command: Command, cli: Cli): Command {
+  return addPlaceOptions(command, cli).option(
+    "--log <level>",
+    "least level that is logged (GLEANER_LOG; default info)",
+  );
+}
+
+/** Of the commands that only read what another one wrote. */
+export function addPlaceOptions(command: Command, cli: Cli): Command {
   const { environment } = cli;
   const config = new Option("--config <path>", "settings file, YAML or JSON (GLEANER_CONFIG)");
   if (environment.configPath !== null) config.default(environment.configPath);
   return command
     .addOption(config)
     .option("--data-dir <dir>", "books, logs, agents' state (GLEANER_DATA_DIR)")
-    .option("--zone <name>", "name of the zone (GLEANER_ZONE)")
-    .option("--log <level>", "least level that is logged (GLEANER_LOG; default info)");
+    .option("--zone <name>", "name of the zone (GLEANER_ZONE)");
 }
 
 /** Built-in defaults ← `base` ← file ← environment ← options ← `further`. `dataDir` is filled in. */

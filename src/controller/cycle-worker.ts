@@ -13,9 +13,7 @@ import { MirroredSnapshots } from "./snapshot-mirror.ts";
 
 const { settings, journal: place } = workerData as CycleWorkerData;
 const journal =
-  place === null
-    ? null
-    : new DecisionJournal(place, settings, (news) => post({ kind: "journal", news }));
+  place === null ? null : new DecisionJournal(place, settings, (news) => post({ kind: "journal", news }));
 const mirror = new MirroredSnapshots();
 let last: DecidedCycle | null = null;
 

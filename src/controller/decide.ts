@@ -24,7 +24,8 @@ const closeMsMax = 2_000;
 
 /**
  * Small fleets are decided where the caller runs. Large ones are decided on a thread of their own, so that no recall
- * waits for a cycle: the caller's thread is then never kept for longer than a few ms. Either one journals what it decided.
+ * waits for a cycle: the caller's thread is then never kept for longer than a few ms. Who decides journals it too, and a fleet
+ * that was large once stays with the thread, so that one of the two writes.
  */
 export function createDecider({
   workerAboveDevices,
@@ -37,19 +38,23 @@ export function createDecider({
   readonly kept?: KeptDecisions | null;
 }): Decider {
   const place = kept && { dir: kept.dir, bytesMax: kept.bytesMax, release: kept.release };
-  const journal = kept && new DecisionJournal(kept, settings, kept.onNews);
+  let journal: DecisionJournal | null = null;
+  let journalClosed: Promise<void> | undefined;
   let remote: RemoteDecider | null = null;
   let last: DecidedCycle | null = null;
   return {
     async decide(snapshot) {
       const atMs = kept?.wallMs() ?? 0;
-      if (snapshot.devices.length <= workerAboveDevices) {
+      if (remote === null && snapshot.devices.length <= workerAboveDevices) {
         const decisions = decideCycle(snapshot, settings);
         last = { atMs, snapshot, decisions };
+        if (kept !== null) journal ??= new DecisionJournal(kept, settings, kept.onNews);
         journal?.record(last);
         return decisions;
       }
       last = null;
+      journalClosed = journal?.close() ?? journalClosed;
+      journal = null;
       remote ??= new RemoteDecider(settings, place, (news) => kept?.onNews(news));
       try {
         return await remote.decide(snapshot, atMs);
@@ -67,7 +72,7 @@ export function createDecider({
     async close() {
       const closed = new AbortController();
       await Promise.race([
-        Promise.all([journal?.close(), remote?.flush()]),
+        Promise.all([journalClosed, journal?.close(), remote?.flush()]),
         sleep(closeMsMax, undefined, { signal: closed.signal }),
       ]);
       closed.abort();

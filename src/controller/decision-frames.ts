@@ -28,7 +28,10 @@ export function* textsOf(file: Buffer): Generator<string | null> {
   let at = 0;
   while (at < file.length) {
     const bodyAt = at + headBytes;
-    const isHead = bodyAt <= file.length && file.readUInt32LE(at) === skippableMagic;
+    const isHead =
+      bodyAt <= file.length &&
+      file.readUInt32LE(at) === skippableMagic &&
+      file.readUInt32LE(at + 4) === headBytes - 8;
     const bodyEnd = isHead ? bodyAt + file.readUInt32LE(at + 8) : Infinity;
     const body = bodyEnd <= file.length ? file.subarray(bodyAt, bodyEnd) : null;
     if (body === null || crc32(body) !== file.readUInt32LE(at + 12)) {

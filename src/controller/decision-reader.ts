@@ -1,7 +1,13 @@
 import { readFile } from "node:fs/promises";
 import type { CycleSettings } from "../core/snapshot.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
-import { journalFiles, journalVersion, unlessGone, type JournalFile, type JournalHead } from "./decision-files.ts";
+import {
+  journalFiles,
+  journalVersion,
+  unlessGone,
+  type JournalFile,
+  type JournalHead,
+} from "./decision-files.ts";
 import { textsOf } from "./decision-frames.ts";
 import { CycleReader, type JournalledCycle } from "./decision-text.ts";
 
@@ -18,7 +24,10 @@ export interface ReadCycle extends JournalledCycle {
  */
 export async function* readDecisions(
   dir: string,
-  { sinceMs, onUnreadable }: { readonly sinceMs: number; readonly onUnreadable: (error: GleanerError) => void },
+  {
+    sinceMs,
+    onUnreadable,
+  }: { readonly sinceMs: number; readonly onUnreadable: (error: GleanerError) => void },
 ): AsyncGenerator<ReadCycle> {
   const files = await filesIn(dir);
   let unreadable: GleanerError | null = null;
@@ -69,7 +78,11 @@ function* cyclesOf({ path }: JournalFile, bytes: Buffer): Generator<ReadCycle | 
       place++;
     }
   } catch (thrown) {
-    yield unreadable(path, thrown instanceof Error ? `record ${place}: ${thrown.message}` : String(thrown), thrown);
+    yield unreadable(
+      path,
+      thrown instanceof Error ? `record ${place}: ${thrown.message}` : String(thrown),
+      thrown,
+    );
   }
 }
 

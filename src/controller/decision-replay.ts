@@ -11,10 +11,7 @@ export interface Difference {
 }
 
 /** Decides a cycle again, as the controller would; null: it decides the same. */
-export function replay(
-  { snapshot, decisions }: DecidedCycle,
-  settings: CycleSettings,
-): Difference | null {
+export function replay({ snapshot, decisions }: DecidedCycle, settings: CycleSettings): Difference | null {
   return firstDifference(snapshot, decisions, decideCycle(snapshot, settings));
 }
 

@@ -154,7 +154,9 @@ function lineOf(part: MirrorPart): Line {
 
 function partOf(line: Extract<Line, { kind: "curves" | "devices" | "guests" }>): MirrorPart {
   if (line.kind !== "curves") return line;
-  const tables = line.tables.map((hazards): SurvivalTable => tableOf(new Float64Array(bytesOf(hazards).buffer)));
+  const tables = line.tables.map((hazards): SurvivalTable =>
+    tableOf(new Float64Array(bytesOf(hazards).buffer)),
+  );
   return {
     kind: "curves",
     filled: line.curves.map(({ slot, table, ageMs }) => ({ slot, item: { table: tables[table]!, ageMs } })),

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { createDecider, type Decider } from "../../src/controller/decide.ts";
-import type { Snapshot } from "../../src/core/snapshot.ts";
 import {
   anySnapshot,
   device,
   guest,
   longCurve,
+  nextSnapshot,
   settings,
   shortCurve,
   snapshot,
@@ -25,26 +25,12 @@ afterEach(async () => {
   deciders = [];
 });
 
-/** As a controller hands in one snapshot after the other: some objects are the same as before, others are new, moved or gone. */
-function next(before: Snapshot, after: Snapshot): Snapshot {
-  return {
-    ...after,
-    devices: [
-      ...before.devices.filter((_, place) => place % 3 !== 0).toReversed(),
-      ...after.devices.slice(0, 2),
-    ].filter(({ info }, place, all) => all.findIndex((other) => other.info.uuid === info.uuid) === place),
-    guests: [...after.guests.slice(0, 3), ...before.guests].filter(
-      ({ id }, place, all) => all.findIndex((other) => other.id === id) === place,
-    ),
-  };
-}
-
 describe("a cycle decided on a thread of its own", () => {
   it("I7: decides and explains what it would where the caller runs, cycle after cycle", async () => {
     const [inline, threaded] = [decider(Infinity), decider(-1)];
     let before = snapshot();
     for (const after of fc.sample(anySnapshot, { numRuns: 60, seed: 3 })) {
-      const input = next(before, after);
+      const input = nextSnapshot(before, after);
       expect(await threaded.decide(input)).toEqual(await inline.decide(input));
       for (const { id } of input.guests.slice(0, 2))
         expect(await threaded.explain(id)).toEqual(await inline.explain(id));

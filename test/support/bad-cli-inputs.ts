@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { BadInput } from "./bad-inputs.ts";
 import { runCli, type CliOptions } from "./cli.ts";
 
@@ -18,7 +18,10 @@ function cli(name: string, words: readonly string[], told: Told = {}, code = 2):
     send: async ({ address }) => {
       const dir = mkdtempSync(join(tmpdir(), "gleaner-bad-"));
       try {
-        for (const [file, text] of Object.entries(told.files ?? {})) writeFileSync(join(dir, file), text);
+        for (const [file, text] of Object.entries(told.files ?? {})) {
+          mkdirSync(dirname(join(dir, file)), { recursive: true });
+          writeFileSync(join(dir, file), text);
+        }
         const env = { GLEANER_ADDRESS: address, GLEANER_DATA_DIR: join(dir, "data"), ...told.env };
         const ended = await runCli(words, { ...told, env, cwd: dir });
         if (ended.code !== code || ended.stdout !== "")
@@ -68,6 +71,14 @@ export const cliBadInputs: readonly BadInput[] = [
   cli("a mode that is none", ["policy", "set", "render", "--mode", "maybe"]),
   cli("books that are not there", ["report", "--books", "ledger.sqlite"], {}, 5),
   cli("two formats at once", ["report", "--json", "--csv"]),
+  cli("no journal of decisions", ["decisions", "--data-dir", "nowhere"], {}, 4),
+  cli(
+    "a journal of another format",
+    ["decisions", "--data-dir", "."],
+    { files: { "decisions/decisions-0000000000001.jsonl.zst": "{}" } },
+    5,
+  ),
+  cli("a replay of one guest", ["decisions", "--replay", "--guest", "g-1"]),
   cli("no Redis", ["controller"]),
   settingsFile("a setting with a wrong name", "terms: { termMS: 5000 }\n"),
   settingsFile("a term that one lost renewal would end", "terms: { termMs: 5000, renewIntervalMs: 4000 }\n"),

@@ -154,6 +154,20 @@ export function snapshot(
   };
 }
 
+/** As a controller hands in one snapshot after the other: some objects are the same as before, others are new, moved or gone. */
+export function nextSnapshot(before: Snapshot, after: Snapshot): Snapshot {
+  return {
+    ...after,
+    devices: [
+      ...before.devices.filter((_, place) => place % 3 !== 0).toReversed(),
+      ...after.devices.slice(0, 2),
+    ].filter(({ info }, place, all) => all.findIndex((other) => other.info.uuid === info.uuid) === place),
+    guests: [...after.guests.slice(0, 3), ...before.guests].filter(
+      ({ id }, place, all) => all.findIndex((other) => other.id === id) === place,
+    ),
+  };
+}
+
 /** Nearly always the first: obstacles add up, and where everything is in the way nothing is tested. */
 function mostly<T>(usual: T, ...others: readonly T[]): fc.Arbitrary<T> {
   return fc.oneof(
