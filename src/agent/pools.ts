@@ -41,6 +41,7 @@ export class Pools {
     return {
       recallDeadlineMs: Math.min(...policies.map((policy) => policy.recallDeadlineMs)),
       pauseBudgetMs: Math.min(...policies.map((policy) => policy.pauseBudgetMs)),
+      firstRung: this.#firstRung(devices),
       vacateFromPause: policies.some((policy) => policy.vacateFromPause === "kill") ? "kill" : "thaw",
       noticeMs,
       killMarginMs: recall.killMarginMs,
@@ -49,7 +50,7 @@ export class Pools {
     };
   }
 
-  firstRung(devices: readonly DeviceUuid[]): Rung {
+  #firstRung(devices: readonly DeviceUuid[]): Rung {
     const rungs = devices.map((uuid) => rungsMildestFirst.indexOf(this.policyOfDevice(uuid).firstRung));
     return rungsMildestFirst[Math.max(...rungs)] ?? "pause";
   }

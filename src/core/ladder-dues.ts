@@ -22,6 +22,13 @@ export function killDue(ladder: Ladder): Due {
           cause: recallCause(recall, "the recall's deadline is near"),
         },
   );
+  if (demands.activitySinceMs !== null && rules.firstRung !== "pause") {
+    const graceMs = rules.firstRung === "kill" ? 0 : rules.recallDeadlineMs - rules.killMarginMs;
+    dues.push({
+      atMs: demands.activitySinceMs + Math.max(0, graceMs),
+      cause: activityCause(demands.activitySinceMs),
+    });
+  }
   if (killAsked !== null) dues.push({ atMs: -Infinity, cause: killAsked });
   if (noticeEndsAtMs !== null)
     dues.push({ atMs: noticeEndsAtMs, cause: { ...cause, detail: "still there when the notice ended" } });
@@ -51,6 +58,9 @@ export function vacateDue(ladder: Ladder): Due {
       });
   }
   if (vacateAsked !== null) dues.push({ atMs: vacateAsked.atMs, cause: vacateAsked.cause });
+  // Frozen first: the compute is back at once, whatever the way out takes.
+  if (demands.activitySinceMs !== null && rules.firstRung === "vacate" && ladder.state === "paused")
+    dues.push({ atMs: ladder.stateSinceMs, cause: activityCause(demands.activitySinceMs) });
   if (ladder.state === "paused")
     dues.push({
       atMs: ladder.stateSinceMs + rules.pauseBudgetMs,
@@ -75,6 +85,11 @@ export function wakeAtMs(ladder: Ladder): number {
     case "paused":
       return Math.min(killDue(ladder).atMs, vacateDue(ladder).atMs);
   }
+}
+
+function activityCause(sinceMs: number): Cause {
+  const detail = "the owner works on the device, and wants it whole";
+  return { mover: "activity", sinceMs, recallId: "", detail };
 }
 
 function recallCause(recall: RecallDemand, detail: string): Cause {

@@ -1,12 +1,14 @@
 import type { LeaseState, Mover } from "./lease.ts";
 import { noDemands, type OwnerDemands, type RecallDemand } from "./owner-demand.ts";
-import type { VacateFromPause } from "./policy.ts";
+import type { Rung, VacateFromPause } from "./policy.ts";
 
 /** What the pool, the guest and the settings say of one lease. */
 export interface LadderRules {
   readonly recallDeadlineMs: number;
   /** How long the guest may stay paused. */
   readonly pauseBudgetMs: number;
+  /** What an owner who works asks for without a word: `pause` alone, or after it at once the way out. */
+  readonly firstRung: Rung;
   readonly vacateFromPause: VacateFromPause;
   /** From SIGTERM to SIGKILL where time allows. */
   readonly noticeMs: number;

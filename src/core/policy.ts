@@ -27,6 +27,7 @@ export interface PoolPolicy {
   readonly meetingsPerGpuDayMax: number | null;
   readonly recallDeadlineMs: number;
   readonly pauseBudgetMs: number;
+  /** How a recall begins, and how far an owner who just starts working, for whom guests are frozen at once, lets them stay. */
   readonly firstRung: Rung;
   readonly vacateFromPause: VacateFromPause;
   readonly returnSignal: ReturnSignal;

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { VacateFromPause } from "../../src/gen/gleaner/v1/owners.ts";
+import { Rung, VacateFromPause } from "../../src/gen/gleaner/v1/owners.ts";
 import { AgentRig, fileSays, gpu, sh, testSettings } from "../support/agent/agent-rig.ts";
 import { poolSettings } from "../support/agent/test-controller.ts";
 
@@ -102,6 +102,18 @@ describe("the ladder on real processes", () => {
     const step = await rig.controller.reached("g1:1", "released");
     expect(rig.controller.states("g1:1")).toEqual(["running", "paused", "vacating", "released"]);
     expect(step).toMatchObject({ mover: "budget", end: { exitCode: 85 } });
+  });
+
+  it("freezes and vacates at once for an owner who works, where the pool's first rung is vacate", async () => {
+    await using rig = await AgentRig.up({}, (controller) => {
+      controller.pools = [poolSettings({ firstRung: Rung.VACATE })];
+    });
+    await running(rig);
+    await ticks(rig);
+    rig.source.tell(100, [gpu[0]]);
+    const step = await rig.controller.reached("g1:1", "released");
+    expect(rig.controller.states("g1:1")).toEqual(["running", "paused", "vacating", "released"]);
+    expect(step).toMatchObject({ mover: "activity", end: { exitCode: 85 } });
   });
 
   it("kills from the pause, without a thaw, where the pool's owner wants it so", async () => {

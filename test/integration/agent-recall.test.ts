@@ -151,6 +151,18 @@ describe("an owner's recall at the agent itself", () => {
     expect((await rig.controller.result(taken)).outcome).toBe("COMMAND_OUTCOME_DONE");
   });
 
+  it("takes a gang as one: recalled on one device, it leaves them all", async () => {
+    await using rig = await AgentRig.up();
+    rig.controller.start({ guestId: "g1", command: saving, devices: [...gpu], number: 1, noticeMs: 400 });
+    await rig.controller.reached("g1:1", "running");
+    await fileSays(rig.checkpointFile("g1", "up"));
+    const progress = await recall(rig, { deadlineMs: 1_500, holdMs: 0 });
+    expect(stagesOf(progress)).toEqual(["accepted", "paused", "vacating", "released"]);
+    expect(await rig.controller.reached("g1:1", "released")).toMatchObject({ devices: [...gpu] });
+    const next = rig.controller.start({ guestId: "g2", command: saving, devices: [...gpu], number: 2 });
+    expect((await rig.controller.result(next)).outcome).toBe("COMMAND_OUTCOME_DONE");
+  });
+
   it("takes of a pool first what is not lent", async () => {
     await using rig = await AgentRig.up();
     await lent(rig, saving);

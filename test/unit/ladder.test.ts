@@ -16,6 +16,7 @@ import type { RecallDemand } from "../../src/core/owner-demand.ts";
 const rules: LadderRules = {
   recallDeadlineMs: 30_000,
   pauseBudgetMs: 600_000,
+  firstRung: "pause",
   vacateFromPause: "thaw",
   noticeMs: 10_000,
   killMarginMs: 1_000,
@@ -129,6 +130,35 @@ describe("the ladder", () => {
     const host = running().at(100, { type: "activity", busy: true }).do({ type: "frozen" }).passTo(1_000_000);
     expect(host.story.slice(0, 4)).toEqual(["running@0", "paused@100", "vacating@600100", "killing@610100"]);
     expect(host.steps[2]!.step.cause).toMatchObject({ mover: "budget", sinceMs: 100 });
+  });
+
+  it("I5: where the policy's first rung is vacate, freezes for an owner who works and vacates without the pause budget", () => {
+    const host = running({ firstRung: "vacate" }).at(100, { type: "activity", busy: true });
+    expect(host.whenDid("freeze")).toEqual([100]);
+    expect(host.whenDid("terminate")).toEqual([]);
+    host.at(103, { type: "frozen" }).passTo(50_000);
+    expect(host.story.slice(1, 4)).toEqual(["paused@103", "vacating@103", "killing@10103"]);
+    expect(host.steps[2]!.step.cause).toMatchObject({ mover: "activity", sinceMs: 100 });
+  });
+
+  it("I5: kills by the policy's deadline where an owner who works wants the device whole, however long the notice", () => {
+    const host = running({ firstRung: "vacate", noticeMs: 60_000 }).at(100, { type: "activity", busy: true });
+    host.do({ type: "frozen" }).passTo(50_000);
+    expect(host.whenDid("kill")[0]).toBe(29_100);
+  });
+
+  it("kills what is frozen for an owner who works where the policy forbids the thaw, or names kill", () => {
+    const host = running({ firstRung: "vacate", vacateFromPause: "kill" });
+    host.at(100, { type: "activity", busy: true }).do({ type: "frozen" });
+    expect(host.story.slice(1)).toEqual(["paused@100", "killing@100"]);
+    const killed = running({ firstRung: "kill" }).at(100, { type: "activity", busy: true });
+    expect(killed.whenDid("kill")).toEqual([100]);
+  });
+
+  it("lets a guest stay for a hint, and go on after it, whatever the policy's first rung", () => {
+    const host = running({ firstRung: "vacate" }).at(100, { type: "hint", endsAtMs: 400 });
+    host.do({ type: "frozen" }).passTo(500).do({ type: "resume" });
+    expect(host.story.slice(1)).toEqual(["paused@100", "running@500"]);
   });
 
   it("kills from the pause where the owner forbids the thaw", () => {
@@ -260,6 +290,7 @@ const anyRules = fc.record({
   pauseBudgetMs: fc.nat(100_000),
   killMarginMs: fc.nat(2_000),
   proofMs: fc.integer({ min: 100, max: 5_000 }),
+  firstRung: fc.constantFrom("pause" as const, "vacate" as const, "kill" as const),
   vacateFromPause: fc.constantFrom("thaw" as const, "kill" as const),
 });
 

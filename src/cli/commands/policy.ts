@@ -50,7 +50,10 @@ function setCommand(cli: Cli): Command {
     .addOption(
       durationOption("--pause-budget <duration>", "how long a guest may stay paused before it is vacated"),
     )
-    .option("--first-rung <rung>", "how a recall begins: pause, vacate, kill")
+    .option(
+      "--first-rung <rung>",
+      "how a recall begins, and what follows an owner's return: pause, vacate, kill",
+    )
     .option("--vacate-from-pause <way>", "thaw: the guest hears its notice on the owner's device; kill")
     .option("--return-signal <signal>", "activity: telemetry tells owner from guest; call: the owner calls")
     .addOption(numberOption("--reserve-memory <MiB>", "device memory that is never lent", 0))

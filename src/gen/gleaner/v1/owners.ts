@@ -444,7 +444,13 @@ export interface Policy {
     | number
     | undefined;
   /** How long a guest may stay paused before it is vacated. */
-  pauseBudgetMs?: number | undefined;
+  pauseBudgetMs?:
+    | number
+    | undefined;
+  /**
+   * How a Recall begins that names no rung. For an owner who just starts working guests are frozen at once, and stay so for
+   * the pause budget (PAUSE) or are vacated (VACATE) or killed (KILL) without it.
+   */
   firstRung: Rung;
   vacateFromPause: VacateFromPause;
   returnSignal: ReturnSignal;
