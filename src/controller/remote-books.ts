@@ -13,7 +13,8 @@ const waitingMax = 16;
 /** Between two tries to start the thread again; the first is at once. */
 const retryMsMin = 1_000;
 const retryMsMax = 60_000;
-const limits: ResourceLimits = { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 4_096 };
+/** Little to live with: its young generation grows to the limit whether it needs it or not. */
+const limits: ResourceLimits = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 4_096 };
 
 type Answer<Kind extends FromBooks["kind"]> = Extract<FromBooks, { kind: Kind }>;
 type Thread = AskedThread<ToBooks, FromBooks>;

@@ -50,7 +50,7 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal)
   if (signal.aborted) leave();
   signal.addEventListener("abort", leave, { once: true });
   try {
-    return await Promise.race([promise, gone.promise]);
+    return await Promise.race([gone.promise, promise]);
   } finally {
     signal.removeEventListener("abort", leave);
   }
