@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createDecider } from "../src/controller/decide.ts";
 import { decideCycle } from "../src/core/cycle.ts";
@@ -72,6 +75,8 @@ export default {
         cycleMs100k,
         costPerDeviceRatio100k: cycleMs100k / 100 / cycleMs1k,
         ...(await threadFigures(fleets[2]!, rounds)),
+        ...(await journalFigures("10k", fleets[1]!, rounds)),
+        ...(await journalFigures("100k", fleets[2]!, rounds)),
       },
     };
   },
@@ -106,9 +111,59 @@ async function threadFigures(fleet: Snapshot, rounds: number): Promise<Record<st
   };
 }
 
+/**
+ * What it takes to journal a cycle, from its decision until it is on the disk: by the thread that decided it, which waits for
+ * nothing meanwhile. The first record holds the whole snapshot, the others what changed.
+ */
+async function journalFigures(
+  size: string,
+  fleet: Snapshot,
+  rounds: number,
+): Promise<Record<string, number>> {
+  const dir = mkdtempSync(join(tmpdir(), "gleaner-bench-decisions-"));
+  let told = Promise.withResolvers<void>();
+  const kept = {
+    dir,
+    bytesMax: defaults.decisions.keptMibMax * 1024 * 1024,
+    release: "bench",
+    wallMs: Date.now,
+    onNews: () => told.resolve(),
+  };
+  const decider = createDecider({ workerAboveDevices: 0, settings, kept });
+  const bytes = () => readdirSync(dir).reduce((sum, name) => sum + statSync(join(dir, name)).size, 0);
+  const records: { ms: number; kib: number; cycleMs: number }[] = [];
+  try {
+    for (let round = 0, next = fleet, before = 0; round <= rounds; round++, next = changed(next, round)) {
+      told = Promise.withResolvers();
+      const startMs = performance.now();
+      await decider.decide(next);
+      const decidedMs = performance.now();
+      await told.promise;
+      const after = bytes();
+      records.push({
+        ms: performance.now() - decidedMs,
+        kib: (after - before) / 1024,
+        cycleMs: decidedMs - startMs,
+      });
+      before = after;
+    }
+  } finally {
+    await decider.close();
+    rmSync(dir, { recursive: true });
+  }
+  const [first, ...others] = records;
+  return {
+    [`journalMs${size}`]: median(others.map(({ ms }) => ms)),
+    [`firstJournalMs${size}`]: first?.ms ?? NaN,
+    [`journalKib${size}`]: median(others.map(({ kib }) => kib)),
+    [`firstJournalKib${size}`]: first?.kib ?? NaN,
+    [`journalledThreadCycleMs${size}`]: median(others.map(({ cycleMs }) => cycleMs)),
+  };
+}
+
 /** A twentieth of the devices has new views, a hundredth of the guests is gone. */
 function changed(fleet: Snapshot, round: number): Snapshot {
-  const every = Math.round(fleet.devices.length / changedPerCycle);
+  const every = 100_000 / changedPerCycle;
   return {
     ...fleet,
     devices: fleet.devices.map((device, place) => ((place + round) % every === 0 ? { ...device } : device)),

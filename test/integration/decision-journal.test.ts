@@ -16,7 +16,12 @@ import { createDecider } from "../../src/controller/decide.ts";
 import { DecisionJournal } from "../../src/controller/decision-journal.ts";
 import { frameOf } from "../../src/controller/decision-frames.ts";
 import { replay } from "../../src/controller/decision-replay.ts";
+import { keptDecisions } from "../../src/controller/kept-decisions.ts";
 import type { Snapshot } from "../../src/core/snapshot.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { createLogger } from "../../src/runtime/log.ts";
+import { createMetrics, type Metrics } from "../../src/runtime/metrics.ts";
+import { fastSettings } from "../support/controller.ts";
 import { decideInto, News, readAll } from "../support/decisions.ts";
 import { device, guest, settings, snapshot } from "../support/snapshots.ts";
 
@@ -175,6 +180,49 @@ describe("the journal of decisions", () => {
     for (const id of ["g-1", "g-2"]) decideInto(journal, snapshot({ devices, guests: [guest(id)] }), 1);
     await journal.close();
     expect(news.all).toEqual([{ kind: "failed", problem: expect.stringContaining(problem) }]);
+  });
+});
+
+describe("its settings", () => {
+  const lines: string[] = [];
+  const log = createLogger({
+    name: "controller",
+    level: "info",
+    pretty: false,
+    stream: { write: (line) => lines.push(line) },
+  });
+  const keptWith = (keptMibMax: number, metrics: Metrics) =>
+    keptDecisions({
+      dataDir: root,
+      settings: fastSettings({ decisions: { keptMibMax } }),
+      release: "test",
+      clock: systemClock,
+      log,
+      metrics,
+    });
+
+  it("keep no decisions at 0, and as many MiB of them otherwise", () => {
+    expect(keptWith(0, createMetrics({ version: "test" }))).toBeNull();
+    expect(keptWith(3, createMetrics({ version: "test" }))).toMatchObject({ dir, bytesMax: 3 * mib });
+  });
+
+  it("tell the operator when the disk fails: one line, and the metric", async () => {
+    const metrics = createMetrics({ version: "test" });
+    const shown = async () => (await metrics.decisionJournalOn.get()).values[0]?.value;
+    const kept = keptWith(1, metrics)!;
+    expect(await shown()).toBe(1);
+    kept.onNews({ kind: "kept" });
+    kept.onNews({ kind: "missed" });
+    kept.onNews({ kind: "failed", problem: "ENOSPC: no space left on device, write" });
+    expect(await shown()).toBe(0);
+    expect(
+      (await metrics.decisionCycles.get()).values.map(({ labels, value }) => [labels.journal, value]),
+    ).toEqual([
+      ["kept", 1],
+      ["missed", 1],
+    ]);
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0]!)).toMatchObject({ level: "error", msg: expect.stringContaining("ENOSPC") });
   });
 });
 
