@@ -1,11 +1,14 @@
-import { Redis } from "ioredis";
+import { Redis, type RedisOptions } from "ioredis";
 import { GleanerError } from "../errors/gleaner-error.ts";
+import { systemClock, type Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import { addressOf } from "./redis-error.ts";
 
 const versionMin = [6, 2] as const;
 const retryMsMin = 50;
 const retryMsMax = 2_000;
+const connectMsDefault = 5_000;
+
 export interface ConnectOptions {
   /** Shown by CLIENT LIST. */
   readonly name: string;
@@ -19,6 +22,7 @@ export interface ConnectOptions {
   /** A command that is not answered for as long fails, though it may be carried out yet. Not for BullMQ. */
   readonly commandMsMax?: number;
   readonly logger?: Logger;
+  readonly clock?: Clock;
 }
 
 /**
@@ -27,9 +31,13 @@ export interface ConnectOptions {
  *
  * Throws REDIS_UNREACHABLE when nothing answers in time, REDIS_UNSUITABLE when what answers must not hold the books.
  */
-export async function connectRedis(url: string, options: ConnectOptions): Promise<Redis> {
-  const { name, maxRetriesPerRequest = 6, connectMsMax = 5_000, commandMsMax = 5_000, logger } = options;
-  const redis = new Redis(url, {
+export function connectRedis(url: string, options: ConnectOptions): Promise<Redis> {
+  return whenSuitable(new Redis(url, driverOptions(options)), options);
+}
+
+export function driverOptions(options: ConnectOptions): RedisOptions {
+  const { name, maxRetriesPerRequest = 6, connectMsMax = connectMsDefault, commandMsMax = 5_000 } = options;
+  return {
     connectionName: name,
     lazyConnect: true,
     maxRetriesPerRequest,
@@ -38,14 +46,19 @@ export async function connectRedis(url: string, options: ConnectOptions): Promis
     // A demoted master answers READONLY: look again who leads, and send the command there.
     reconnectOnError: (error) => (error.message.startsWith("READONLY") ? 2 : false),
     ...(maxRetriesPerRequest === null ? {} : { commandTimeout: commandMsMax }),
-  });
+  };
+}
+
+/** A new connection, once it is ready and what answers may hold the books. Throws as `connectRedis`. */
+export async function whenSuitable(redis: Redis, options: ConnectOptions): Promise<Redis> {
+  const { name, connectMsMax = connectMsDefault, logger, clock = systemClock } = options;
   let problem = `no answer within ${connectMsMax} ms`;
   redis.on("error", (error: Error) => {
     if (error.message !== problem) logger?.warn({ redis: addressOf(redis), connection: name }, error.message);
     problem = error.message;
   });
   try {
-    await whenReady(redis, connectMsMax);
+    await whenReady(redis, connectMsMax, clock);
   } catch (thrown) {
     redis.disconnect();
     throw new GleanerError("REDIS_UNREACHABLE", { url: addressOf(redis), problem }, { cause: thrown });
@@ -59,16 +72,17 @@ export async function connectRedis(url: string, options: ConnectOptions): Promis
   return redis;
 }
 
-async function whenReady(redis: Redis, patienceMs: number): Promise<void> {
+async function whenReady(redis: Redis, patienceMs: number, clock: Clock): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const patience = setTimeout(() => reject(new Error(`not ready after ${patienceMs} ms`)), patienceMs);
+  const giveUp = () => reject(new Error(`not ready after ${patienceMs} ms`));
+  const stopWaiting = clock.after(patienceMs, giveUp);
   redis.once("ready", resolve);
   // Its rejection speaks of the first try only; the "error" event tells the problem, and trying goes on.
   redis.connect().catch(() => {});
   try {
     await promise;
   } finally {
-    clearTimeout(patience);
+    stopWaiting();
     redis.off("ready", resolve);
   }
 }
