@@ -1,21 +1,6 @@
 import type { Settlement } from "./ledger-event.ts";
 import type { AttemptOutcome, LeaseEnd, Mover } from "./lease.ts";
 
-/**
- * Which of its guest's budgets the end of an attempt uses up; null: none, since the guest has ended with it. Every attempt
- * after which a guest is put back uses one, so that it runs at most 1 + retries + evictionsMax times.
- *
- * A guest that leaves with exit 85 unasked has not failed, but it would go on for ever: it counts as if it had been evicted.
- */
-export const budgetOf: Readonly<Record<AttemptOutcome, "retries" | "evictions" | null>> = {
-  done: null,
-  cancelled: null,
-  failed: "retries",
-  evicted: "evictions",
-  lost: "evictions",
-  checkpointed: "evictions",
-};
-
 /** What a guest exits with when it has checkpointed and wants its place in the queue back. */
 export const checkpointedExitCode = 85;
 
@@ -42,6 +27,31 @@ export function settle(attempt: AttemptEnd): Settlement {
   const sinceCheckpointMs = Math.min(checkpointAgeMs ?? workedMs, workedMs);
   const lostMs = outcome === "done" ? 0 : sinceCheckpointMs;
   return { ...end, workedMs, checkpointAgeMs, outcome, usefulMs: workedMs - lostMs, lostMs };
+}
+
+/**
+ * Which of its guest's budgets the end of an attempt uses up; null: none. Every attempt that ran and after which its guest is
+ * put back uses one, so that a guest runs at most 1 + retries + evictionsMax times.
+ *
+ * A guest that leaves with exit 85 unasked has not failed, but it could go on so for ever: it counts as if it had been evicted.
+ * An attempt that is put back without an exit code never began; that is nobody's fault.
+ */
+export function budgetOf({
+  outcome,
+  exitCode,
+}: Pick<Settlement, "outcome" | "exitCode">): "retries" | "evictions" | null {
+  switch (outcome) {
+    case "done":
+    case "cancelled":
+      return null;
+    case "failed":
+      return "retries";
+    case "evicted":
+    case "lost":
+      return "evictions";
+    case "checkpointed":
+      return exitCode === null ? null : "evictions";
+  }
 }
 
 function outcomeOf({ mover, end, cancelled, agentLost }: AttemptEnd): AttemptOutcome {

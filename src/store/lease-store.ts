@@ -250,7 +250,7 @@ function changeOf(step: LeaseStep) {
     guestId: step.leaseId.slice(0, split),
     attempt: Number(step.leaseId.slice(split + 1)),
     after: Object.fromEntries(after.map(([before]) => [before, true])),
-    budget: step.settlement === null ? null : budgetOf[step.settlement.outcome],
+    budget: step.settlement === null ? null : budgetOf(step.settlement),
     liveGuestState: isLive(step.state) ? guestStates[step.state] : null,
   };
 }

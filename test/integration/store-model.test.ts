@@ -37,6 +37,7 @@ const step = fc.record({
       freq: 8,
     },
   ),
+  exitCode: fc.constantFrom(null, 85),
   hasToken: fc.constantFrom(true, true, true, true, false),
   retries: fc.nat(1),
   evictionsMax: fc.nat(2),
@@ -90,7 +91,7 @@ async function run(
     case "step": {
       const lease = leases.at(-1 - command.leasesBack);
       if (lease === undefined) return [null, null];
-      const { state, outcome, stepsOn, hasToken, retries, evictionsMax } = command;
+      const { state, outcome, exitCode, stepsOn, hasToken, retries, evictionsMax } = command;
       const booked = model.live.get(lease.id) ?? model.unproven.get(lease.id);
       const change = stepOf(lease, {
         step: (booked?.step ?? 0) + stepsOn,
@@ -98,7 +99,9 @@ async function run(
         detail: "no proof",
         token: hasToken ? lease.token : { ...lease.token, number: lease.token.number - 1 },
         settlement:
-          outcome === null || (state !== "released" && state !== "quarantined") ? null : settlement(outcome),
+          outcome === null || (state !== "released" && state !== "quarantined")
+            ? null
+            : settlement(outcome, { exitCode }),
         retries,
         evictionsMax,
       });

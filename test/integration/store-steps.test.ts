@@ -114,7 +114,7 @@ describe("applySteps", () => {
       const end = {
         step: 1,
         state: "released",
-        settlement: settlement(outcome),
+        settlement: settlement(outcome, { exitCode: outcome === "checkpointed" ? 85 : null }),
         retries: 0,
         evictionsMax: 4,
       } as const;
@@ -139,7 +139,13 @@ describe("applySteps", () => {
     "I9, I11: ends a guest whose attempts were %s more often than allowed, and says so",
     async (outcome) => {
       await using books = await TestBooks.open(redis.url);
-      const end = { step: 1, state: "released", settlement: settlement(outcome), evictionsMax: 1 } as const;
+      const exitCode = outcome === "checkpointed" ? 85 : null;
+      const end = {
+        step: 1,
+        state: "released",
+        settlement: settlement(outcome, { exitCode }),
+        evictionsMax: 1,
+      } as const;
       await books.step(await books.lent({ guestId: "g" }), end);
       expect(await books.step(await books.lent({ guestId: "g" }), end)).toMatchObject({
         guestState: "failed",
@@ -152,6 +158,21 @@ describe("applySteps", () => {
       });
     },
   );
+
+  it("I9: counts an attempt that was put back before it began against nobody", async () => {
+    await using books = await TestBooks.open(redis.url);
+    const end = {
+      step: 1,
+      state: "released",
+      settlement: settlement("checkpointed", { exitCode: null }),
+      evictionsMax: 0,
+    } as const;
+    for (let attempt = 0; attempt < 3; attempt++)
+      expect(await books.step(await books.lent({ guestId: "g" }), end)).toMatchObject({
+        guestState: "waiting",
+        record: { failures: 0, evictions: 0 },
+      });
+  });
 
   it.each([
     ["done", 0, "succeeded"],

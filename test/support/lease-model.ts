@@ -92,7 +92,9 @@ export class LeaseModel {
     }
     const outcome = step.settlement?.outcome;
     const failures = guest.failures + (outcome === "failed" ? 1 : 0);
-    const evictions = guest.evictions + (["evicted", "lost", "checkpointed"].includes(outcome ?? "") ? 1 : 0);
+    const left = outcome === "checkpointed" && step.settlement?.exitCode === 85;
+    const evicts = left || outcome === "evicted" || outcome === "lost";
+    const evictions = guest.evictions + (evicts ? 1 : 0);
     const tooOften =
       (outcome === "failed" && failures > step.retries) ||
       (evictions > guest.evictions && evictions > step.evictionsMax);

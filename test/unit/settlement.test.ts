@@ -67,7 +67,7 @@ describe("settle", () => {
         let runs = 0;
         for (const [mover, end, agentLost] of attempts) {
           runs += 1;
-          const budget = budgetOf[ended(mover, end, { agentLost }).outcome];
+          const budget = budgetOf(ended(mover, end, { agentLost }));
           if (budget === null || left[budget] === 0) break;
           left[budget] -= 1;
           if (budget === "retries") expect([mover, agentLost]).toEqual(["guest", false]);
@@ -75,6 +75,10 @@ describe("settle", () => {
         expect(runs).toBeLessThanOrEqual(1 + retries + evictions);
       }),
     );
+  });
+
+  it("I9: an attempt that was put back before it began counts against nobody", () => {
+    expect(budgetOf({ outcome: "checkpointed", exitCode: null })).toBeNull();
   });
 
   it("without any checkpoint everything is lost", () => {
