@@ -4,6 +4,7 @@ import type { Settings } from "../config/settings.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { TelemetrySource } from "../telemetry/source.ts";
 import { lockDir } from "./dir-lock.ts";
+import { systemMachine } from "./machine.ts";
 import { NodeAgent } from "./node-agent.ts";
 import type { RuntimeKind } from "./runtime/process-group.ts";
 
@@ -49,7 +50,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   await using undo = new AsyncDisposableStack();
   const lock = await lockDir(dataDir);
   undo.defer(() => lock.release());
-  const agent = new NodeAgent(options);
+  const agent = new NodeAgent(options, systemMachine());
   undo.defer(() => agent.close());
   await agent.adopt();
   const server =

@@ -8,20 +8,18 @@ import { shortHash } from "./dir-lock.ts";
 import { Fence } from "./disk/fence.ts";
 import { LeaseDirs } from "./disk/lease-dirs.ts";
 import { RenewalFile } from "./disk/renewal-file.ts";
-import { TreeRemover } from "./disk/tree-remover.ts";
 import { EndedAttempts } from "./ended-attempts.ts";
-import { HostClock } from "./host-clock.ts";
 import { KeptCheckpoints } from "./kept-checkpoints.ts";
 import { LeaseTable } from "./lease/lease-table.ts";
 import type { RunnerHost } from "./lease/lease-runner.ts";
 import { Starter } from "./lease/starter.ts";
 import { attemptLog } from "./log/attempt-log.ts";
+import type { Machine } from "./machine.ts";
 import { LogReader } from "./log/log-reader.ts";
 import { OwnerWatch } from "./owner-watch.ts";
 import { Pools } from "./pools.ts";
 import { RecallBook } from "./recall/recall-book.ts";
 import { AgentRecallDesk } from "./recall/recall-desk.ts";
-import { detectRuntime } from "./runtime/detect.ts";
 import { Terms } from "./terms.ts";
 
 /** Where the system's programs lie, for agents that were given no environment to pass on. */
@@ -30,14 +28,14 @@ const plainEnv = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 export type Parts = ReturnType<typeof assemble>;
 
 /** Builds every part of an agent and ties them together; nothing runs yet. */
-export function assemble(options: AgentOptions) {
+export function assemble(options: AgentOptions, machine: Machine) {
   const { agentId, host, dataDir, source, settings, logger } = options;
-  const clock = new HostClock();
-  const runtime = detectRuntime(options.runtime ?? "auto", `${agentId}-${shortHash(dataDir)}`, logger);
-  const remover = new TreeRemover();
-  const dirs = new LeaseDirs(dataDir, options.checkpointsDir ?? join(dataDir, "checkpoints"), remover);
-  const fence = new Fence(join(dataDir, "fence.json"));
-  const book = new RecallBook(join(dataDir, "recalls.json"), clock, logger, settings.agent.journalEntriesMax);
+  const { clock, disk } = machine;
+  const runtime = machine.openRuntime(options.runtime ?? "auto", `${agentId}-${shortHash(dataDir)}`, logger);
+  const dirs = new LeaseDirs(disk, dataDir, options.checkpointsDir ?? join(dataDir, "checkpoints"));
+  const fence = new Fence(disk, join(dataDir, "fence.json"));
+  const { journalEntriesMax } = settings.agent;
+  const book = new RecallBook(disk, join(dataDir, "recalls.json"), clock, logger, journalEntriesMax);
   const devices = new Devices(source);
   const pools = new Pools(devices, settings);
   const table = new LeaseTable();
@@ -59,12 +57,13 @@ export function assemble(options: AgentOptions) {
     pools,
     book,
     clock,
+    newId: () => machine.newId(),
     logger,
     holdAfterRecallMs: settings.recall.holdAfterRecallMs,
     report: (step) => conversation.sendRecallStep(step),
   });
   const runnerHost: RunnerHost = {
-    clock,
+    machine,
     logger,
     logBytesMax: settings.agent.logBytesMax,
     save: (record) => dirs.save(record),
@@ -84,7 +83,7 @@ export function assemble(options: AgentOptions) {
     ownerObstacle: (device) =>
       book.obstacle(device) ?? leaseObstacle(table, device) ?? owners.obstacle(device),
   });
-  const renewals = new RenewalFile(join(dataDir, "renewal.json"), logger);
+  const renewals = new RenewalFile(disk, join(dataDir, "renewal.json"), logger);
   const terms = new Terms({
     table,
     clock,
@@ -103,8 +102,10 @@ export function assemble(options: AgentOptions) {
     answer: (value) => void conversation.send(() => ({ $case: "commandResult", value })),
   });
   const logReader = new LogReader({
-    find: (guestId, attempt) => attemptLog(table, dirs, settings.agent.logBytesMax, guestId, attempt),
+    find: (guestId, attempt) =>
+      attemptLog(table, dirs, (dir) => machine.openLog(dir, settings.agent.logBytesMax), guestId, attempt),
     send: (value) => conversation.send(() => ({ $case: "logChunk", value })),
+    clock,
     logger,
   });
   const { controllerAddress } = options;
@@ -113,7 +114,7 @@ export function assemble(options: AgentOptions) {
     addresses: typeof controllerAddress === "string" ? [controllerAddress] : controllerAddress,
     settings,
     logger,
-    clock,
+    machine,
     devices,
     table,
     ended,
@@ -130,8 +131,8 @@ export function assemble(options: AgentOptions) {
     fence,
     renewals,
     clock,
+    disk,
     runtime,
-    remover,
     dirs,
     devices,
     table,

@@ -6,17 +6,17 @@ import type { Settings } from "../config/settings.ts";
 import type { DeviceUuid, Sample } from "../core/device.ts";
 import { isLive } from "../core/lease.ts";
 import type { ConnectRequest, Hello, PoolSettings, Welcome } from "../gen/gleaner/v1/agents.ts";
-import { systemClock } from "../runtime/clock.ts";
+import { every } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { Commands } from "./commands.ts";
 import type { Devices } from "./devices.ts";
 import type { Fence } from "./disk/fence.ts";
 import type { EndedAttempts } from "./ended-attempts.ts";
-import type { HostClock } from "./host-clock.ts";
 import type { KeptCheckpoints } from "./kept-checkpoints.ts";
 import type { LeaseRunner } from "./lease/lease-runner.ts";
 import type { LeaseTable } from "./lease/lease-table.ts";
 import { ControllerLink, type ControllerMessage, type LinkUser } from "./link/controller-link.ts";
+import type { Machine } from "./machine.ts";
 import type { LogReader } from "./log/log-reader.ts";
 import type { Pools } from "./pools.ts";
 import type { RecallBook } from "./recall/recall-book.ts";
@@ -27,7 +27,7 @@ export interface ConversationParts {
   readonly addresses: readonly string[];
   readonly settings: Settings;
   readonly logger: Logger;
-  readonly clock: HostClock;
+  readonly machine: Machine;
   readonly devices: Devices;
   readonly table: LeaseTable;
   readonly ended: EndedAttempts;
@@ -52,20 +52,24 @@ export class Conversation implements LinkUser {
   /** The newest of each device. */
   readonly #latest = new Map<DeviceUuid, Sample>();
   #recallAddress = "";
-  #renewTimer: NodeJS.Timeout | undefined;
+  #stopRenewing = () => {};
   #renewIntervalMs: number;
 
   constructor(parts: ConversationParts) {
     this.#parts = parts;
-    const { addresses, settings, logger, clock } = parts;
+    const { addresses, settings, logger, machine } = parts;
     this.#renewIntervalMs = settings.terms.renewIntervalMs;
     this.#link = new ControllerLink({
       addresses,
       user: this,
       settings: settings.agent,
       logger,
-      nowMs: () => clock.nowMs(),
+      machine,
     });
+  }
+
+  get #clock() {
+    return this.#parts.machine.clock;
   }
 
   run(recallAddress: string, signal: AbortSignal): Promise<void> {
@@ -79,11 +83,11 @@ export class Conversation implements LinkUser {
   }
 
   sendStep(step: LeaseStep): void {
-    this.send(() => ({ $case: "leaseReport", value: leaseStepToProto(step, this.#parts.clock.nowMs()) }));
+    this.send(() => ({ $case: "leaseReport", value: leaseStepToProto(step, this.#clock.nowMs()) }));
   }
 
   sendRecallStep(step: LocalRecallStep): void {
-    this.send(() => ({ $case: "recallReport", value: localRecallToProto(step, this.#parts.clock.nowMs()) }));
+    this.send(() => ({ $case: "recallReport", value: localRecallToProto(step, this.#clock.nowMs()) }));
   }
 
   sendSamples(batch: readonly Sample[]): void {
@@ -93,7 +97,7 @@ export class Conversation implements LinkUser {
 
   #pushSamples(batch: readonly Sample[]): void {
     this.#link.sendSamples(() => {
-      const nowMs = systemClock.monotonicMs();
+      const nowMs = this.#clock.monotonicMs();
       return {
         body: { $case: "samples", value: { samples: batch.map((sample) => sampleToProto(sample, nowMs)) } },
       };
@@ -110,8 +114,8 @@ export class Conversation implements LinkUser {
   }
 
   hello(): Hello {
-    const { identity, devices, table, fence, clock, book } = this.#parts;
-    const nowMs = clock.nowMs();
+    const { identity, devices, table, fence, book } = this.#parts;
+    const nowMs = this.#clock.nowMs();
     return {
       ...identity,
       recallAddress: this.#recallAddress,
@@ -142,7 +146,7 @@ export class Conversation implements LinkUser {
     kept.askSoon();
     this.#repeat(Infinity);
     this.#renewIntervalMs = welcome.renewIntervalMs;
-    this.#renewTimer = setInterval(() => this.#renew(), this.#renewIntervalMs);
+    this.#stopRenewing = every(this.#clock, this.#renewIntervalMs, () => this.#renew());
     this.#renew();
   }
 
@@ -189,20 +193,20 @@ export class Conversation implements LinkUser {
   }
 
   lost(): void {
-    clearInterval(this.#renewTimer);
+    this.#stopRenewing();
     this.#parts.logReader.cancelAll();
   }
 
   #renew(): void {
-    const { terms, clock, settings } = this.#parts;
-    const silentMs = clock.nowMs() - terms.acknowledgedAtMs;
+    const { terms, settings } = this.#parts;
+    const silentMs = this.#clock.nowMs() - terms.acknowledgedAtMs;
     // Half a term is left to find a controller that answers.
     if (silentMs > Math.max(terms.termMs / 2, this.#renewIntervalMs + settings.terms.driftMs)) {
       this.#link.restart("the controller acknowledges no renewal");
       return;
     }
     terms.renew();
-    this.#repeat(clock.nowMs() - 2 * this.#renewIntervalMs);
+    this.#repeat(this.#clock.nowMs() - 2 * this.#renewIntervalMs);
   }
 
   /** What was reported before and is not acknowledged is said again; each is applied once over there. */

@@ -62,7 +62,9 @@ export class KeptCheckpoints {
     const nowMs = clock.nowMs();
     if (nowMs >= this.#roundAtMs) {
       this.#roundAtMs = nowMs + roundMs;
-      this.#beginRound().catch((err: unknown) => logger.error({ err }, "kept checkpoints are not looked after"));
+      this.#beginRound().catch((err: unknown) =>
+        logger.error({ err }, "kept checkpoints are not looked after"),
+      );
     } else if (this.#fresh.size > 0) this.#ask([...this.#fresh]);
     this.#fresh.clear();
   }
@@ -118,7 +120,10 @@ export class KeptCheckpoints {
       await dirs.forget(guestIds);
       logger.info({ guests: guestIds.length }, "deleted the checkpoints of guests that have ended");
     } catch (err) {
-      logger.warn({ err, guests: guestIds.length }, "checkpoints are left behind until the agent's next start");
+      logger.warn(
+        { err, guests: guestIds.length },
+        "checkpoints are left behind until the agent's next start",
+      );
     }
   }
 }

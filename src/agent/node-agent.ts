@@ -1,10 +1,10 @@
-import { type FSWatcher, watch } from "node:fs";
 import type { RecallDesk } from "../api/ports.ts";
 import { isLive } from "../core/lease.ts";
-import { systemClock } from "../runtime/clock.ts";
+import { every } from "../runtime/clock.ts";
 import type { AgentOptions } from "./agent.ts";
 import { assemble, type Parts } from "./assemble.ts";
 import { adoptLeases } from "./lease/adoption.ts";
+import type { Machine } from "./machine.ts";
 import type { LeaseRunner } from "./lease/lease-runner.ts";
 
 /** How often the agent looks after what no event tells of. */
@@ -18,11 +18,11 @@ export class NodeAgent {
   readonly #parts: Parts;
   readonly #leaving = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
-  #tick: NodeJS.Timeout | undefined;
-  #exits: FSWatcher | null = null;
+  #stopTicking = () => {};
+  #stopWatching = () => {};
 
-  constructor(options: AgentOptions) {
-    this.#parts = assemble(options);
+  constructor(options: AgentOptions, machine: Machine) {
+    this.#parts = assemble(options, machine);
   }
 
   get desk(): RecallDesk {
@@ -31,19 +31,20 @@ export class NodeAgent {
 
   /** Takes up the guests and recalls of an earlier agent. */
   async adopt(): Promise<void> {
-    const { table, dirs, ended, desk } = this.#parts;
-    this.#exits = watch(dirs.exits, (_event, name) => {
-      if (name !== null) table.ofAttempt(name)?.look();
-    });
+    const { table, dirs, ended, desk, disk } = this.#parts;
     const { logger } = this.#parts.options;
-    this.#exits.on("error", (err) => logger.error({ err }, "ends of guests are noticed later from now on"));
+    this.#stopWatching = disk.watch(
+      dirs.exits,
+      (name) => table.ofAttempt(name)?.look(),
+      (err) => logger.error({ err }, "ends of guests are noticed later from now on"),
+    );
     for (const attempt of await adoptLeases({ ...this.#parts, logger })) ended.add(attempt);
     desk.takeUp();
   }
 
   run(recallAddress: string): void {
     const { signal } = this.#leaving;
-    this.#tick = setInterval(() => this.#lookAfter(), tickMs);
+    this.#stopTicking = every(this.#parts.clock, tickMs, () => this.#lookAfter());
     this.#running = Promise.all([this.#sample(signal), this.#parts.conversation.run(recallAddress, signal)]);
   }
 
@@ -55,20 +56,21 @@ export class NodeAgent {
     for (const runner of runners)
       runner.dispatch({ type: "vacate", noticeMs: runner.record.noticeMs, cause });
     // The ladder ends each of them, one way or the other.
-    while (runners.some((runner) => isLive(runner.state))) await systemClock.sleep(20);
-    const giveUpAtMs = systemClock.monotonicMs() + farewellMsMax;
-    while (this.#owesReports() && systemClock.monotonicMs() < giveUpAtMs) await systemClock.sleep(20);
+    while (runners.some((runner) => isLive(runner.state))) await this.#parts.clock.sleep(20);
+    const giveUpAtMs = this.#parts.clock.monotonicMs() + farewellMsMax;
+    while (this.#owesReports() && this.#parts.clock.monotonicMs() < giveUpAtMs)
+      await this.#parts.clock.sleep(20);
   }
 
   async close(): Promise<void> {
     this.#leaving.abort();
-    clearInterval(this.#tick);
-    this.#exits?.close();
-    const { table, desk, book, clock, fence, runtime, remover } = this.#parts;
+    this.#stopTicking();
+    this.#stopWatching();
+    const { table, desk, book, clock, fence, runtime, disk } = this.#parts;
     desk.close();
     await Promise.all(table.all().map((runner) => runner.close()));
     await this.#running;
-    await remover.close();
+    await disk.close();
     await fence.settle();
     book.close();
     runtime.release();

@@ -32,3 +32,13 @@ export const systemClock: Clock = {
   },
   turn: () => nextTurn(),
 };
+
+/** Calls again and again, until what it answers is called. */
+export function every(clock: Pick<Clock, "after">, ms: number, act: () => void): () => void {
+  let cancel = clock.after(ms, again);
+  function again() {
+    cancel = clock.after(ms, again);
+    act();
+  }
+  return () => cancel();
+}

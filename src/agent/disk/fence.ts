@@ -1,5 +1,6 @@
 import { compareTokens, type FencingToken } from "../../core/lease.ts";
-import { readJson, writeJsonDurably } from "./json-file.ts";
+import type { Disk } from "./disk.ts";
+import { readJson } from "./json-file.ts";
 
 interface FenceState {
   readonly version: 1;
@@ -13,6 +14,7 @@ const empty: FenceState = { version: 1, generation: 0, epoch: 0, tokens: {} };
 
 /** The newest leader and the largest token of each device that this agent has seen, kept on disk (I2). */
 export class Fence {
+  readonly #disk: Disk;
   readonly #file: string;
   #generation: number;
   #epoch: number;
@@ -22,9 +24,10 @@ export class Fence {
   #next: Promise<void> | null = null;
 
   /** Throws AGENT_STATE_UNREADABLE: without its memory an agent must not start anything. */
-  constructor(file: string) {
+  constructor(disk: Disk, file: string) {
+    this.#disk = disk;
     this.#file = file;
-    const state = readJson<FenceState>(file, (value) => value.version === 1) ?? empty;
+    const state = readJson<FenceState>(disk, file, (value) => value.version === 1) ?? empty;
     this.#generation = state.generation;
     this.#epoch = state.epoch;
     this.#tokens = new Map(Object.entries(state.tokens));
@@ -32,6 +35,11 @@ export class Fence {
 
   get epoch(): number {
     return this.#epoch;
+  }
+
+  /** null: none was heard of yet. */
+  get newestLeader(): { generation: number; epoch: number } | null {
+    return this.#epoch === 0 ? null : { generation: this.#generation, epoch: this.#epoch };
   }
 
   /** Whether a leader of this epoch is the newest heard of; a newer one is remembered from now on. */
@@ -78,7 +86,7 @@ export class Fence {
         this.#writing = next;
         const tokens = Object.fromEntries(this.#tokens);
         const state: FenceState = { version: 1, generation: this.#generation, epoch: this.#epoch, tokens };
-        return writeJsonDurably(this.#file, state);
+        return this.#disk.writeDurably(this.#file, JSON.stringify(state));
       });
     this.#next = next;
     return next;

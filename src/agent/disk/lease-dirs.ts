@@ -1,9 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, statSync } from "node:fs";
-import { mkdir, rm, rmdir, statfs, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { readJson, writeJson, writeJsonDurably } from "./json-file.ts";
+import type { Disk } from "./disk.ts";
+import { readJson } from "./json-file.ts";
 import type { LeaseRecord } from "./lease-record.ts";
-import type { TreeRemover } from "./tree-remover.ts";
 
 /** Where an attempt's files lie. */
 export interface AttemptPaths {
@@ -27,19 +25,18 @@ const safeName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
  */
 export class LeaseDirs {
   readonly exits: string;
+  readonly #disk: Disk;
   readonly #guests: string;
   readonly #checkpoints: string;
   readonly #kept: string;
-  readonly #remover: TreeRemover;
 
-  constructor(dataDir: string, checkpointsDir: string, remover: TreeRemover) {
+  constructor(disk: Disk, dataDir: string, checkpointsDir: string) {
+    this.#disk = disk;
     this.#guests = join(dataDir, "guests");
     this.exits = join(dataDir, "exits");
     this.#checkpoints = checkpointsDir;
     this.#kept = join(dataDir, "kept");
-    this.#remover = remover;
-    for (const dir of [this.#guests, this.exits, this.#checkpoints, this.#kept])
-      mkdirSync(dir, { recursive: true });
+    for (const dir of [this.#guests, this.exits, this.#checkpoints, this.#kept]) disk.makeDir(dir);
   }
 
   static isSafe(guestId: string): boolean {
@@ -61,34 +58,36 @@ export class LeaseDirs {
   /** On disk when it resolves; the directories are there then, too. */
   async create(record: LeaseRecord): Promise<void> {
     const paths = this.pathsOf(record);
-    await Promise.all([
-      mkdir(paths.workingDir, { recursive: true }),
-      mkdir(paths.checkpointDir, { recursive: true }),
-      writeFile(join(this.#kept, record.guestId), ""),
-      rm(paths.exitFile, { force: true }),
-    ]);
-    await writeJsonDurably(paths.stateFile, record);
+    this.#disk.makeDir(paths.workingDir);
+    this.#disk.makeDir(paths.checkpointDir);
+    this.#disk.write(join(this.#kept, record.guestId), "");
+    await this.#disk.removeFile(paths.exitFile);
+    await this.#disk.writeDurably(paths.stateFile, JSON.stringify(record));
   }
 
   save(record: LeaseRecord): void {
-    writeJson(this.pathsOf(record).stateFile, record);
+    this.#disk.write(this.pathsOf(record).stateFile, JSON.stringify(record));
   }
 
   /** Attempts of one guest that have a directory here, latest first. */
   attemptsOf(guestId: string): number[] {
     if (!LeaseDirs.isSafe(guestId)) return [];
-    return numericEntries(join(this.#guests, guestId)).toSorted((a, b) => b - a);
+    const names = this.#disk.list(join(this.#guests, guestId));
+    return names
+      .map(Number)
+      .filter(Number.isInteger)
+      .toSorted((a, b) => b - a);
   }
 
   /** Every record, oldest first. One that cannot be read goes to `unreadable` and stops nothing. */
   loadAll(unreadable: (thrown: unknown) => void): LeaseRecord[] {
     const found: { record: LeaseRecord; changedMs: number }[] = [];
-    for (const guestId of readdirSync(this.#guests))
+    for (const guestId of this.#disk.list(this.#guests))
       for (const attempt of this.attemptsOf(guestId)) {
         const { stateFile } = this.pathsOf({ guestId, attempt });
         try {
-          const record = readJson<LeaseRecord>(stateFile, (value) => value.version === 1);
-          if (record !== null) found.push({ record, changedMs: statSync(stateFile).mtimeMs });
+          const record = readJson<LeaseRecord>(this.#disk, stateFile, (value) => value.version === 1);
+          if (record !== null) found.push({ record, changedMs: this.#disk.modifiedMs(stateFile) ?? 0 });
         } catch (thrown) {
           unreadable(thrown);
         }
@@ -99,45 +98,35 @@ export class LeaseDirs {
   /** Forgets attempts whose ends are acknowledged: logs, working directories and states. */
   async remove(attempts: readonly Pick<LeaseRecord, "guestId" | "attempt">[]): Promise<void> {
     const paths = attempts.map((attempt) => this.pathsOf(attempt));
-    await Promise.all(paths.map(({ exitFile }) => rm(exitFile, { force: true })));
-    await this.#remover.remove(paths.map(({ dir }) => dir));
+    await Promise.all(paths.map(({ exitFile }) => this.#disk.removeFile(exitFile)));
+    await this.#disk.removeTrees(paths.map(({ dir }) => dir));
     // The guest's own directory goes with its last attempt.
-    for (const { dir } of paths) await rmdir(dirname(dir)).catch(() => {});
+    for (const { dir } of paths) await this.#disk.removeEmptyDir(dirname(dir));
   }
 
   /** Guests whose checkpoints this agent keeps. */
   keptGuests(): string[] {
-    return readdirSync(this.#kept).filter((id) => LeaseDirs.isSafe(id));
+    return this.#disk.list(this.#kept).filter((id) => LeaseDirs.isSafe(id));
   }
 
   /** Deletes guests' checkpoints. Rejects when some are left behind; those stay among the kept. */
   async forget(guestIds: readonly string[]): Promise<void> {
     const dirs = guestIds.map((id) => join(this.#checkpoints, id));
     try {
-      await this.#remover.remove(dirs);
+      await this.#disk.removeTrees(dirs);
     } finally {
-      const gone = guestIds.filter((_, index) => !existsSync(dirs[index]!));
-      await Promise.all(gone.map((id) => rm(join(this.#kept, id), { force: true })));
+      const gone = guestIds.filter((_, index) => this.#disk.modifiedMs(dirs[index]!) === null);
+      await Promise.all(gone.map((id) => this.#disk.removeFile(join(this.#kept, id))));
     }
   }
 
   /** Free part of the file system that holds the checkpoints, as guests may use it; 0 to 1. */
-  async freeShare(): Promise<number> {
-    const { bavail, blocks } = await statfs(this.#checkpoints);
-    return blocks === 0 ? 1 : bavail / blocks;
+  freeShare(): Promise<number> {
+    return this.#disk.freeShare(this.#checkpoints);
   }
 }
 
 /** Names an attempt in the file system, and the lease by the names that are found there. */
 export function attemptName({ guestId, attempt }: Pick<LeaseRecord, "guestId" | "attempt">): string {
   return `${guestId}.${attempt}`;
-}
-
-function numericEntries(dir: string): number[] {
-  try {
-    return readdirSync(dir).map(Number).filter(Number.isInteger);
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw thrown;
-  }
 }

@@ -1,5 +1,6 @@
 import type { Logger } from "../../runtime/log.ts";
-import { readJson, writeJson } from "./json-file.ts";
+import type { Disk } from "./disk.ts";
+import { readJson } from "./json-file.ts";
 
 /** The renewal that the controller acknowledged last, for all leases at once. Times on the host's clock, ms. */
 export interface Renewal {
@@ -12,17 +13,19 @@ export interface Renewal {
 
 /** What an agent that was restarted must know of its leases' terms. */
 export class RenewalFile {
+  readonly #disk: Disk;
   readonly #file: string;
   readonly #logger: Logger;
 
-  constructor(file: string, logger: Logger) {
+  constructor(disk: Disk, file: string, logger: Logger) {
+    this.#disk = disk;
     this.#file = file;
     this.#logger = logger;
   }
 
   write(renewal: Renewal): void {
     try {
-      writeJson(this.#file, renewal);
+      this.#disk.write(this.#file, JSON.stringify(renewal));
     } catch (err) {
       this.#logger.error(
         { err },
@@ -33,7 +36,7 @@ export class RenewalFile {
 
   /** null: none of this boot. Throws AGENT_STATE_UNREADABLE. */
   read(bootId: string): Renewal | null {
-    const renewal = readJson<Renewal>(this.#file, (value) => value.version === 1);
+    const renewal = readJson<Renewal>(this.#disk, this.#file, (value) => value.version === 1);
     return renewal?.bootId === bootId ? renewal : null;
   }
 }

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { constants } from "node:os";
+import type { Disk } from "../disk/disk.ts";
 
 /** How the first process of an attempt ended. */
 export interface ExitStatus {
@@ -12,14 +12,14 @@ export interface ExitStatus {
 const killed: ExitStatus = { code: null, signal: "SIGKILL" };
 
 /** What the launcher wrote; null while its line is not whole. */
-export function readExitStatus(file: string): ExitStatus | null {
-  const text = readIfThere(file);
+export function readExitStatus(disk: Disk, file: string): ExitStatus | null {
+  const text = disk.read(file);
   return text?.endsWith("\n") === true ? fromShell(Number.parseInt(text, 10)) : null;
 }
 
 /** Of an attempt with no process left: without a file the launcher itself was killed, and all with it. */
-export function finalExitStatus(file: string): ExitStatus {
-  return readExitStatus(file) ?? killed;
+export function finalExitStatus(disk: Disk, file: string): ExitStatus {
+  return readExitStatus(disk, file) ?? killed;
 }
 
 /** A shell says 128 + n for an end by signal n. A program that exits with such a code by itself cannot be told from it. */
@@ -27,13 +27,4 @@ function fromShell(status: number): ExitStatus {
   const signal = Object.entries(constants.signals).find(([, number]) => number === status - 128)?.[0];
   if (signal !== undefined) return { code: null, signal };
   return Number.isNaN(status) ? killed : { code: status, signal: "" };
-}
-
-function readIfThere(file: string): string | null {
-  try {
-    return readFileSync(file, "latin1");
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw thrown;
-  }
 }

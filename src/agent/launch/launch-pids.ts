@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import type { Disk } from "../disk/disk.ts";
 
 export interface LaunchPids {
   readonly launcher: number;
@@ -7,12 +7,7 @@ export interface LaunchPids {
 }
 
 /** What the launcher wrote; null: not yet, or it never came so far. */
-export function launchPids(file: string): LaunchPids | null {
-  try {
-    const [launcher = NaN, main = NaN] = readFileSync(file, "latin1").trim().split(" ").map(Number);
-    return Number.isInteger(launcher) && Number.isInteger(main) ? { launcher, main } : null;
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return null;
-    throw thrown;
-  }
+export function launchPids(disk: Disk, file: string): LaunchPids | null {
+  const [launcher = NaN, main = NaN] = (disk.read(file) ?? "").trim().split(" ").map(Number);
+  return Number.isInteger(launcher) && Number.isInteger(main) ? { launcher, main } : null;
 }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Cause } from "../../core/ladder-state.ts";
 import type { Logger } from "../../runtime/log.ts";
 import { attemptName, type LeaseDirs } from "../disk/lease-dirs.ts";
@@ -77,14 +76,14 @@ function lost(detail: string): Cause {
 
 const leftoverWaitMsMax = 2_000;
 
-async function killLeftover({ runtime, logger }: AdoptionParts, handle: string): Promise<void> {
+async function killLeftover({ runtime, clock, logger }: AdoptionParts, handle: string): Promise<void> {
   const group: ProcessGroup | null = runtime.reopen(handle, () => {});
   if (group === null) return;
   const pids = group.members();
-  const giveUpAtMs = performance.now() + leftoverWaitMsMax;
-  for (let waitMs = 1; !group.isEmpty() && performance.now() < giveUpAtMs; waitMs *= 2) {
+  const giveUpAtMs = clock.monotonicMs() + leftoverWaitMsMax;
+  for (let waitMs = 1; !group.isEmpty() && clock.monotonicMs() < giveUpAtMs; waitMs *= 2) {
     group.kill();
-    await sleep(waitMs);
+    await clock.sleep(waitMs);
   }
   if (pids.length > 0) logger.error({ handle, pids }, "killed processes that belong to no lease");
   if (group.isEmpty()) group.remove();

@@ -2,9 +2,11 @@ import type { LeaseStep } from "../../api/convert/lease.ts";
 import type { LadderStep } from "../../core/ladder.ts";
 import type { LeaseEnd } from "../../core/lease.ts";
 import type { Logger } from "../../runtime/log.ts";
+import type { Clock } from "../../runtime/clock.ts";
 import type { LeaseRecord } from "../disk/lease-record.ts";
 
 interface JournalParts {
+  readonly clock: Clock;
   readonly logger: Logger;
   /** To disk, at once. */
   readonly save: (record: LeaseRecord) => void;
@@ -20,7 +22,7 @@ export class LeaseJournal {
   readonly #parts: JournalParts;
   #record: LeaseRecord;
   readonly #unreported: LeaseStep[] = [];
-  #saving: NodeJS.Immediate | null = null;
+  #isSaving = false;
 
   constructor(record: LeaseRecord, parts: JournalParts) {
     this.#record = record;
@@ -73,12 +75,15 @@ export class LeaseJournal {
 
   /** The kernel first, for this lease and for all that the same owner recalls: nobody waits for the disk. */
   saveSoon(): void {
-    this.#saving ??= setImmediate(() => this.save());
+    if (this.#isSaving) return;
+    this.#isSaving = true;
+    void this.#parts.clock.turn().then(() => {
+      if (this.#isSaving) this.save();
+    });
   }
 
   save(): void {
-    if (this.#saving !== null) clearImmediate(this.#saving);
-    this.#saving = null;
+    this.#isSaving = false;
     try {
       this.#parts.save(this.#record);
     } catch (err) {
@@ -89,6 +94,6 @@ export class LeaseJournal {
   }
 
   close(): void {
-    if (this.#saving !== null) this.save();
+    if (this.#isSaving) this.save();
   }
 }

@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import type { LeaseStep } from "../../api/convert/lease.ts";
 import { advance, type LadderStep } from "../../core/ladder.ts";
 import { wakeAtMs } from "../../core/ladder-dues.ts";
@@ -6,19 +5,20 @@ import type { LadderAction, LadderEvent } from "../../core/ladder-state.ts";
 import { isLive, type LeaseEnd, type LeaseState } from "../../core/lease.ts";
 import type { Logger } from "../../runtime/log.ts";
 import { LeaseJournal } from "./lease-journal.ts";
-import { newestCheckpointMs } from "../checkpoint.ts";
+import type { Disk } from "../disk/disk.ts";
+import type { HostClock } from "../host-clock.ts";
 import type { AttemptPaths } from "../disk/lease-dirs.ts";
 import type { LeaseRecord } from "../disk/lease-record.ts";
-import type { HostClock } from "../host-clock.ts";
 import { finalExitStatus, readExitStatus } from "../launch/exit-status.ts";
 import { launchPids } from "../launch/launch-pids.ts";
-import { GuestLog } from "../log/guest-log.ts";
-import { type ProcessGroup, signalIfAlive } from "../runtime/process-group.ts";
+import type { AttemptLog } from "../log/guest-log.ts";
+import type { Machine } from "../machine.ts";
+import type { ProcessGroup } from "../runtime/process-group.ts";
 import { notWorking, workedMs, workedSinceMs, working } from "../worked-time.ts";
 
 /** What a runner needs of the agent. */
 export interface RunnerHost {
-  readonly clock: HostClock;
+  readonly machine: Machine;
   readonly logger: Logger;
   readonly logBytesMax: number;
   /** To disk, at once. */
@@ -39,12 +39,12 @@ const lookMsMax = 250;
  */
 export class LeaseRunner {
   readonly paths: AttemptPaths;
-  readonly log: GuestLog;
+  readonly log: AttemptLog;
   readonly #journal: LeaseJournal;
   #group: ProcessGroup | null = null;
   #mainEnded = false;
-  #wakeTimer: NodeJS.Timeout | undefined;
-  #lookTimer: NodeJS.Timeout | undefined;
+  #stopWaking = () => {};
+  #stopLooking = () => {};
   #lookMs = lookMsMin;
   /** Wall clock, of the newest file. */
   #checkpointMs: number | null = null;
@@ -53,10 +53,18 @@ export class LeaseRunner {
   readonly #host: RunnerHost;
 
   constructor(record: LeaseRecord, paths: AttemptPaths, host: RunnerHost) {
-    this.#journal = new LeaseJournal(record, host);
+    this.#journal = new LeaseJournal(record, { ...host, clock: host.machine.clock });
     this.paths = paths;
-    this.log = new GuestLog(paths.dir, host.logBytesMax);
+    this.log = host.machine.openLog(paths.dir, host.logBytesMax);
     this.#host = host;
+  }
+
+  get #clock(): HostClock {
+    return this.#host.machine.clock;
+  }
+
+  get #disk(): Disk {
+    return this.#host.machine.disk;
   }
 
   get record(): LeaseRecord {
@@ -74,7 +82,7 @@ export class LeaseRunner {
 
   /** Work done so far, and of it what is not in a checkpoint, ms; null: there is no checkpoint. */
   pulse(): { workedMs: number; checkpointAgeMs: number | null } {
-    const nowMs = this.#host.clock.nowMs();
+    const nowMs = this.#clock.nowMs();
     return { workedMs: workedMs(this.record.worked, nowMs), checkpointAgeMs: this.#checkpointAgeMs(nowMs) };
   }
 
@@ -91,7 +99,7 @@ export class LeaseRunner {
     if (!isLive(ladder.state) && lastStep?.state !== ladder.state)
       this.#finish({ state: ladder.state, cause: ladder.cause }, ladder.stateSinceMs);
     if (this.isGone()) {
-      this.dispatch({ type: "emptied" }, await this.#exitedAtMs());
+      this.dispatch({ type: "emptied" }, this.#exitedAtMs());
       await this.#finishing;
       return;
     }
@@ -108,7 +116,7 @@ export class LeaseRunner {
     return this.#group === null || this.#group.isEmpty();
   }
 
-  dispatch(first: LadderEvent, atMs = this.#host.clock.nowMs()): void {
+  dispatch(first: LadderEvent, atMs = this.#clock.nowMs()): void {
     if (this.#closed) return;
     const events = [first];
     const steps: LadderStep[] = [];
@@ -140,7 +148,7 @@ export class LeaseRunner {
     if (this.record.ladder.freezingSinceMs !== null && this.#group.isFrozen())
       this.dispatch({ type: "frozen" });
     if (!this.#mainEnded && isLive(this.state)) {
-      const status = readExitStatus(this.paths.exitFile);
+      const status = readExitStatus(this.#disk, this.paths.exitFile);
       this.#mainEnded = status !== null;
       if (status !== null && this.#hasLeftovers())
         this.dispatch({ type: "mainEnded", byNotice: status.signal === "SIGTERM" });
@@ -151,7 +159,7 @@ export class LeaseRunner {
 
   /** Catches up with what no event told of, and with timers that stood still while the host slept. */
   sweep(): void {
-    if (wakeAtMs(this.record.ladder) <= this.#host.clock.nowMs()) this.dispatch({ type: "tick" });
+    if (wakeAtMs(this.record.ladder) <= this.#clock.nowMs()) this.dispatch({ type: "tick" });
     this.look();
   }
 
@@ -161,14 +169,14 @@ export class LeaseRunner {
   }
 
   async scanCheckpoints(): Promise<void> {
-    this.#checkpointMs = await newestCheckpointMs(this.paths.checkpointDir);
+    this.#checkpointMs = await this.#disk.newestMs(this.paths.checkpointDir);
   }
 
   /** The processes go on; this agent has nothing to do with them any more. */
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#wakeTimer);
-    clearTimeout(this.#lookTimer);
+    this.#stopWaking();
+    this.#stopLooking();
     await this.#finishing;
     this.#journal.close();
     if (this.state !== "released") this.#group?.close();
@@ -188,16 +196,16 @@ export class LeaseRunner {
 
   /** The launcher itself is about to end when the exit status is there. */
   #hasLeftovers(): boolean {
-    const launcher = launchPids(this.paths.pidFile)?.launcher;
+    const launcher = launchPids(this.#disk, this.paths.pidFile)?.launcher;
     return this.#group?.members().some((pid) => pid !== launcher) === true;
   }
 
   /** The first process hears the notice, as in a container; once it is gone, whatever is left does. Then it may run. */
   #terminate(): void {
     const members = this.#group?.members() ?? [];
-    const main = launchPids(this.paths.pidFile)?.main;
+    const main = launchPids(this.#disk, this.paths.pidFile)?.main;
     const hearers = main !== undefined && members.includes(main) ? [main] : members;
-    for (const pid of hearers) signalIfAlive(pid, "SIGTERM");
+    for (const pid of hearers) this.#host.machine.signal(pid, "SIGTERM");
     this.#group?.thaw();
   }
 
@@ -213,7 +221,8 @@ export class LeaseRunner {
     await this.scanCheckpoints();
     const { group, worked, terminatedAtMs } = this.record;
     const none = { code: null, signal: "" };
-    const exit = group === null || step.state !== "released" ? none : finalExitStatus(this.paths.exitFile);
+    const exit =
+      group === null || step.state !== "released" ? none : finalExitStatus(this.#disk, this.paths.exitFile);
     const end: LeaseEnd = {
       exitCode: exit.code,
       exitSignal: exit.signal,
@@ -228,33 +237,30 @@ export class LeaseRunner {
 
   #checkpointAgeMs(nowMs: number): number | null {
     if (this.#checkpointMs === null) return null;
-    return workedSinceMs(this.record.worked, nowMs - (Date.now() - this.#checkpointMs), nowMs);
+    return workedSinceMs(this.record.worked, nowMs - (this.#clock.wallMs() - this.#checkpointMs), nowMs);
   }
 
-  async #exitedAtMs(): Promise<number> {
-    const nowMs = this.#host.clock.nowMs();
-    const written = await stat(this.paths.exitFile).catch(() => null);
-    return written === null ? nowMs : Math.min(nowMs, nowMs - (Date.now() - written.mtimeMs));
+  #exitedAtMs(): number {
+    const nowMs = this.#clock.nowMs();
+    const writtenMs = this.#disk.modifiedMs(this.paths.exitFile);
+    return writtenMs === null ? nowMs : Math.min(nowMs, nowMs - (this.#clock.wallMs() - writtenMs));
   }
 
   #schedule(): void {
-    clearTimeout(this.#wakeTimer);
-    const waitMs = wakeAtMs(this.record.ladder) - this.#host.clock.nowMs();
-    if (waitMs < timerMsMax)
-      this.#wakeTimer = setTimeout(() => this.dispatch({ type: "tick" }), Math.max(0, waitMs));
+    this.#stopWaking();
+    const waitMs = wakeAtMs(this.record.ladder) - this.#clock.nowMs();
+    if (waitMs < Infinity)
+      this.#stopWaking = this.#clock.after(Math.max(0, waitMs), () => this.dispatch({ type: "tick" }));
     this.#lookAgain();
   }
 
   #lookAgain(): void {
-    clearTimeout(this.#lookTimer);
+    this.#stopLooking();
     const { state, freezingSinceMs } = this.record.ladder;
     const expecting =
       freezingSinceMs !== null || this.#mainEnded || state === "vacating" || state === "killing";
     if (!expecting || this.#closed || state === "released") return;
-    this.#lookTimer = setTimeout(() => this.look(), this.#lookMs);
+    this.#stopLooking = this.#clock.after(this.#lookMs, () => this.look());
     this.#lookMs = Math.min(this.#lookMs * 2, lookMsMax);
   }
 }
-
-/** What a timer can hold. Whatever is further away is looked at again by then. */
-const timerMsMax = 2 ** 31 - 1;

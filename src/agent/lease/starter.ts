@@ -10,7 +10,6 @@ import type { Fence } from "../disk/fence.ts";
 import { attemptName, LeaseDirs } from "../disk/lease-dirs.ts";
 import type { HostClock } from "../host-clock.ts";
 import { guestEnvironment } from "../launch/environment.ts";
-import { launch } from "../launch/launch.ts";
 import type { Pools } from "../pools.ts";
 import type { Runtime } from "../runtime/process-group.ts";
 import { noWork } from "../worked-time.ts";
@@ -129,7 +128,7 @@ export class Starter {
   }
 
   #launch(runner: LeaseRunner, { spec, ...order }: StartOrder): CommandAnswer {
-    const { runtime, env, clock } = this.#parts;
+    const { runtime, runnerHost, env, clock } = this.#parts;
     const { ladder, devices } = runner.record;
     const { demands } = ladder;
     const ownerCame = demands.activitySinceMs !== null || demands.hint !== null || demands.recalls.length > 0;
@@ -144,7 +143,7 @@ export class Starter {
       runner.attach(group);
       const { paths, log } = runner;
       const contract = { ...order, checkpointDir: paths.checkpointDir, devices };
-      launch(
+      runnerHost.machine.launch(
         {
           command: workload.command,
           env: guestEnvironment(contract, group.handle, workload.env, env),

@@ -1,9 +1,8 @@
-import { type Clients, connectClients } from "../../api/client.ts";
 import type { Settings } from "../../config/settings.ts";
 import { asGleanerError } from "../../errors/gleaner-error.ts";
 import type { ConnectResponse, Hello, Welcome } from "../../gen/gleaner/v1/agents.ts";
-import { systemClock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/log.ts";
+import type { Machine } from "../machine.ts";
 import { Outbox, type Outgoing } from "./outbox.ts";
 
 export type ControllerMessage = Exclude<ConnectResponse["body"], undefined | { $case: "welcome" }>;
@@ -23,7 +22,7 @@ interface LinkParts {
   readonly user: LinkUser;
   readonly settings: Settings["agent"];
   readonly logger: Logger;
-  readonly nowMs: () => number;
+  readonly machine: Pick<Machine, "clock" | "connect" | "random">;
 }
 
 /** One stream to whichever controller takes us in, opened again and again while the agent lives. */
@@ -58,7 +57,7 @@ export class ControllerLink {
 
   /** Until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { addresses, settings, logger } = this.#parts;
+    const { addresses, settings, machine, logger } = this.#parts;
     let failures = 0;
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       const address = addresses[attempt % addresses.length] ?? "";
@@ -70,25 +69,25 @@ export class ControllerLink {
       });
       failures = wasWelcomed ? 0 : failures + 1;
       const waitMs = Math.min(settings.reconnectMsMax, settings.reconnectMsMin * 2 ** Math.min(failures, 20));
-      await systemClock.sleep(waitMs * (0.5 + Math.random() / 2), signal);
+      await machine.clock.sleep(waitMs * (0.5 + machine.random() / 2), signal);
     }
   }
 
   /** True when the controller took us in. */
   async #connect(address: string, signal: AbortSignal): Promise<boolean> {
-    const { user, logger, nowMs } = this.#parts;
+    const { user, logger, machine } = this.#parts;
     const stream = new AbortController();
     const leave = () => stream.abort();
     signal.addEventListener("abort", leave, { once: true });
     const outbox = new Outbox();
     let helloSentAtMs = 0;
     outbox.push(() => {
-      helloSentAtMs = nowMs();
+      helloSentAtMs = machine.clock.nowMs();
       return { body: { $case: "hello", value: user.hello() } };
     });
     this.#stream = stream;
     this.#outbox = outbox;
-    const clients: Clients = connectClients(address);
+    const clients = machine.connect(address);
     try {
       for await (const { body } of clients.agents.connect(outbox, { signal: stream.signal })) {
         if (stream.signal.aborted) break;

@@ -10,12 +10,23 @@ export interface LogPart {
   readonly droppedBytes: number;
 }
 
+/** What one attempt printed. */
+export interface AttemptLog {
+  readonly file: string;
+  /** Keeps the limit; cheap while it is kept, and while an earlier call has not ended. */
+  rotate(): Promise<void>;
+  /** Up to `bytesMax` bytes from a position; empty at the end. */
+  read(position: number, bytesMax: number): Promise<LogPart>;
+  /** The position after the last byte. */
+  end(): Promise<number>;
+}
+
 /**
  * The log of one attempt, bounded to about `bytesMax`: the file that the guest writes to, and one with what came before.
  * The guest's descriptor cannot be exchanged, so the file is copied away and emptied; being opened for appending, the next
  * write starts at 0. What the guest prints between the copy and the emptying is lost, and counted.
  */
-export class GuestLog {
+export class GuestLog implements AttemptLog {
   readonly file: string;
   readonly #olderFile: string;
   readonly #droppedFile: string;
@@ -31,7 +42,6 @@ export class GuestLog {
     this.#bytesMax = bytesMax;
   }
 
-  /** Keeps the limit; cheap while it is kept, and while an earlier call has not ended. */
   async rotate(): Promise<void> {
     if (this.#rotating) return;
     this.#rotating = true;
@@ -44,7 +54,6 @@ export class GuestLog {
     }
   }
 
-  /** Up to `bytesMax` bytes from a position; empty at the end. */
   read(position: number, bytesMax: number): Promise<LogPart> {
     return this.#exclusive(async () => {
       const { dropped, older, current } = await this.#extent();
@@ -59,7 +68,6 @@ export class GuestLog {
     });
   }
 
-  /** The position after the last byte. */
   end(): Promise<number> {
     return this.#exclusive(async () => {
       const { dropped, older, current } = await this.#extent();

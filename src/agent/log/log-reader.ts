@@ -1,12 +1,12 @@
 import type { LogChunk, ReadLog } from "../../gen/gleaner/v1/agents.ts";
 import type { Logger } from "../../runtime/log.ts";
-import { systemClock } from "../../runtime/clock.ts";
-import type { GuestLog } from "./guest-log.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { AttemptLog } from "./guest-log.ts";
 
 /** Where a guest's log is, and whether more may come. */
 export interface ReadableLog {
   readonly attempt: number;
-  readonly log: GuestLog;
+  readonly log: AttemptLog;
   /** No process of the attempt is left to print anything. */
   hasEnded(): boolean;
 }
@@ -16,6 +16,7 @@ interface LogReaderParts {
   readonly find: (guestId: string, attempt: number) => ReadableLog | null;
   /** False while the stream does not take more. */
   readonly send: (chunk: LogChunk) => boolean;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -79,15 +80,16 @@ export class LogReader {
           signal,
         );
       else if (!follow || ended) break;
-      else await systemClock.sleep(followMs, signal);
+      else await this.#parts.clock.sleep(followMs, signal);
     }
     if (!signal.aborted) this.#send(requestId, { attempt, last: true });
   }
 
   async #sendWhenTaken(chunk: Partial<LogChunk> & { requestId: number }, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !this.#send(chunk.requestId, chunk)) await systemClock.sleep(followMs, signal);
+    while (!signal.aborted && !this.#send(chunk.requestId, chunk))
+      await this.#parts.clock.sleep(followMs, signal);
     // A turn for the stream, so that a long log does not pile up in front of it.
-    await systemClock.sleep(0);
+    await this.#parts.clock.sleep(0);
   }
 
   #send(requestId: number, chunk: Partial<LogChunk>): boolean {

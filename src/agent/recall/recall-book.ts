@@ -2,7 +2,8 @@ import { isFinalStage, type LocalRecallStep } from "../../api/convert/recall.ts"
 import type { RecallStage } from "../../api/ports.ts";
 import type { Rung } from "../../core/policy.ts";
 import type { Logger } from "../../runtime/log.ts";
-import { readJson, writeJson } from "../disk/json-file.ts";
+import type { Disk } from "../disk/disk.ts";
+import { readJson } from "../disk/json-file.ts";
 import type { HostClock } from "../host-clock.ts";
 
 /** A recall of one device that this agent took itself. Times on the host's clock, ms. */
@@ -34,6 +35,7 @@ const standingMax = 10_000;
 
 /** What owners recalled here, and what the controller does not know of it yet; on disk soon after each change. */
 export class RecallBook {
+  readonly #disk: Disk;
   readonly #file: string;
   readonly #clock: HostClock;
   readonly #logger: Logger;
@@ -42,23 +44,22 @@ export class RecallBook {
   /** Released devices on which nothing is started yet. */
   readonly #restsUntilMs = new Map<string, number>();
   readonly #unacknowledged: LocalRecallStep[] = [];
-  #saving: NodeJS.Immediate | null = null;
+  #isSaving = false;
 
   /** Throws AGENT_STATE_UNREADABLE. */
-  constructor(file: string, clock: HostClock, logger: Logger, entriesMax: number) {
+  constructor(disk: Disk, file: string, clock: HostClock, logger: Logger, entriesMax: number) {
+    this.#disk = disk;
     this.#file = file;
     this.#clock = clock;
     this.#logger = logger;
     this.#entriesMax = entriesMax;
-    const state = readJson<BookState>(file, (value) => value.version === 1);
+    const state = readJson<BookState>(disk, file, (value) => value.version === 1);
     if (state === null) return;
     // After a restart of the host nothing is lent and its times mean nothing: what was recalled has long been given back,
     // and Hello says so. Only what came to its end before is still told.
     const isSameBoot = state.bootId === clock.bootId;
     const ended = new Set(state.unacknowledged.filter(({ stage }) => isFinalStage(stage)).map(keyOf));
-    this.#unacknowledged.push(
-      ...state.unacknowledged.filter((step) => isSameBoot || ended.has(keyOf(step))),
-    );
+    this.#unacknowledged.push(...state.unacknowledged.filter((step) => isSameBoot || ended.has(keyOf(step))));
     if (!isSameBoot) return;
     for (const recall of state.standing) this.#standing.set(keyOf(recall), recall);
     for (const [device, untilMs] of Object.entries(state.restsUntilMs))
@@ -136,18 +137,19 @@ export class RecallBook {
   }
 
   close(): void {
-    if (this.#saving === null) return;
-    clearImmediate(this.#saving);
     this.#save();
   }
 
   /** Guests and callers first: nobody waits for the disk, and many changes make one write. */
   #saveSoon(): void {
-    this.#saving ??= setImmediate(() => this.#save());
+    if (this.#isSaving) return;
+    this.#isSaving = true;
+    void this.#clock.turn().then(() => this.#save());
   }
 
   #save(): void {
-    this.#saving = null;
+    if (!this.#isSaving) return;
+    this.#isSaving = false;
     const nowMs = this.#clock.nowMs();
     for (const [device, untilMs] of this.#restsUntilMs)
       if (nowMs >= untilMs) this.#restsUntilMs.delete(device);
@@ -159,7 +161,7 @@ export class RecallBook {
       unacknowledged: this.#unacknowledged,
     };
     try {
-      writeJson(this.#file, state);
+      this.#disk.write(this.#file, JSON.stringify(state));
     } catch (err) {
       this.#logger.error(
         { err },

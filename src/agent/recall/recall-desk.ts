@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { LocalRecallStep } from "../../api/convert/recall.ts";
 import type { RecallDesk, RecallOrder, RecallProgress, RecallStage } from "../../api/ports.ts";
 import type { DeviceInfo } from "../../core/device.ts";
@@ -21,6 +20,7 @@ interface RecallDeskParts {
   readonly pools: Pools;
   readonly book: RecallBook;
   readonly clock: HostClock;
+  readonly newId: () => string;
   readonly logger: Logger;
   readonly holdAfterRecallMs: number;
   /** To the controller, if it is there; the book keeps it until it is acknowledged. */
@@ -55,18 +55,18 @@ interface Follower {
 export class AgentRecallDesk implements RecallDesk {
   readonly #parts: RecallDeskParts;
   readonly #followers = new Map<string, Follower>();
-  readonly #deadlines = new Set<NodeJS.Timeout>();
+  readonly #deadlines = new Set<() => void>();
 
   constructor(parts: RecallDeskParts) {
     this.#parts = parts;
   }
 
   recall(order: RecallOrder, signal: AbortSignal): AsyncIterable<RecallProgress> {
-    const { table, book, clock, logger } = this.#parts;
+    const { table, book, clock, newId, logger } = this.#parts;
     const arrivedAtMs = clock.nowMs();
     if (book.isFull()) throw new GleanerError("TOO_MANY_RECALLS", { countMax: book.standing().length });
     const devices = this.#devicesOf(order.target);
-    const recallId = randomUUID();
+    const recallId = newId();
     const recalls = devices.map((device) => this.#newRecall(recallId, arrivedAtMs, order, device));
     const progress = new Channel<RecallProgress>(recalls.length * stagesMax, signal);
     this.#followers.set(recallId, { progress, outstanding: new Set(recalls.map(({ device }) => device)) });
@@ -99,7 +99,7 @@ export class AgentRecallDesk implements RecallDesk {
   }
 
   close(): void {
-    for (const timer of this.#deadlines) clearTimeout(timer);
+    for (const cancel of this.#deadlines) cancel();
     for (const { progress } of this.#followers.values()) progress.fail(new GleanerError("SERVER_STOPPING"));
   }
 
@@ -152,19 +152,16 @@ export class AgentRecallDesk implements RecallDesk {
 
   #watchDeadline({ recallId, device, arrivedAtMs, deadlineMs }: LocalRecall): void {
     const waitMs = arrivedAtMs + deadlineMs - this.#parts.clock.nowMs();
-    const timer = setTimeout(
-      () => {
-        this.#deadlines.delete(timer);
-        const standing = this.#parts.book
-          .standing()
-          .find((each) => each.recallId === recallId && each.device === device);
-        if (standing === undefined || standing.stage === "deadline_missed") return;
-        this.#parts.logger.error({ recallId, device, deadlineMs }, "a recall missed its deadline");
-        this.#say({ ...standing, stage: "deadline_missed" }, "still not released at the deadline");
-      },
-      Math.max(0, waitMs),
-    );
-    this.#deadlines.add(timer);
+    const cancel = this.#parts.clock.after(Math.max(0, waitMs), () => {
+      this.#deadlines.delete(cancel);
+      const standing = this.#parts.book
+        .standing()
+        .find((each) => each.recallId === recallId && each.device === device);
+      if (standing === undefined || standing.stage === "deadline_missed") return;
+      this.#parts.logger.error({ recallId, device, deadlineMs }, "a recall missed its deadline");
+      this.#say({ ...standing, stage: "deadline_missed" }, "still not released at the deadline");
+    });
+    this.#deadlines.add(cancel);
   }
 
   #devicesOf(target: Target): DeviceInfo[] {

@@ -4,8 +4,8 @@ import { join } from "node:path";
 /** Entries looked at in one scan; a guest that keeps more than these has its age told by those found first. */
 const entriesMax = 10_000;
 
-/** Time of the newest file below a checkpoint directory, wall clock, ms; null: there is none. Links are not followed. */
-export async function newestCheckpointMs(dir: string): Promise<number | null> {
+/** Time of the newest file below a directory, for instance a guest's checkpoints, wall clock, ms; null: there is none. Links are not followed. */
+export async function newestFileMs(dir: string): Promise<number | null> {
   let newestMs: number | null = null;
   let entries = 0;
   const pending = [dir];

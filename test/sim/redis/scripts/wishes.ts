@@ -1,0 +1,58 @@
+import type { Keyspace } from "../keyspace.ts";
+import type { Script } from "../reply.ts";
+import {
+  addQuarantine,
+  causesOf,
+  emit,
+  leads,
+  liftQuarantine,
+  read,
+  readGuest,
+  restGuest,
+  write,
+  type StoredLease,
+} from "./books.ts";
+
+export const cancel: Script = (space, [lead = "", guests = "", ended = "", ledger = ""], args) => {
+  const [epoch = "", id = "", tenant = "", reason = "", atMs = "", max = "", ms = ""] = args;
+  if (!leads(space, lead, epoch)) return null;
+  const guest = readGuest(space, guests, id, tenant);
+  if (guest.liveLease !== "") {
+    guest.cancelReason ??= reason;
+    write(space, guests, id, guest);
+  } else if (guest.endedAtMs === null) {
+    guest.state = "cancelled";
+    guest.reason = reason;
+    const kept = { max: Number(max), ms: Number(ms) };
+    restGuest(space, { guests, ended, ledger }, id, guest, Number(atMs), kept);
+  }
+  return JSON.stringify(guest);
+};
+
+export const setQuarantine: Script = (
+  space,
+  [lead = "", quarantines = "", unproven = "", ledger = ""],
+  [epoch = "", device = "", cause = "", verb = "", reason = "", at = ""],
+) => {
+  if (!leads(space, lead, epoch)) return null;
+  const keys = { quarantines, ledger };
+  const atMs = Number(at);
+  if (verb === "add") {
+    addQuarantine(space, keys, device, cause, reason, atMs);
+    return 1;
+  }
+  for (const lifted of verb === "lift" ? [cause] : Object.keys(causesOf(space, keys, device))) {
+    liftQuarantine(space, keys, device, lifted, atMs);
+    const lease = read(space, unproven, lifted) as StoredLease | null;
+    if (!lease?.grants.some((grant) => causesOf(space, keys, grant.device)[lifted] !== undefined))
+      space.hdel(unproven, lifted);
+  }
+  return 1;
+};
+
+export const appendEvents: Script = (space: Keyspace, [ledger = ""], [max = "", ...events]) => {
+  const length = space.xlen(ledger);
+  if (length >= Number(max)) return [0, length];
+  for (const event of events) emit(space, ledger, event);
+  return [1, length + events.length];
+};

@@ -1,0 +1,44 @@
+import type { DeviceInfo, Sample } from "../../../src/core/device.ts";
+import type { TelemetrySource } from "../../../src/telemetry/source.ts";
+import type { Life } from "./process.ts";
+
+/** What telemetry says of the owner of a device at a moment: 0–100; null: it says nothing. */
+export type OwnerUtilPct = (device: DeviceInfo) => number | null;
+
+/** Samples of one host, as an agent reads them. A device of which telemetry says nothing is left out. */
+export function telemetryOf(
+  devices: readonly DeviceInfo[],
+  life: Life,
+  intervalMs: number,
+  utilPct: OwnerUtilPct,
+  read: (sample: Sample) => void,
+): TelemetrySource {
+  return {
+    devices: () => devices,
+    async *samples(signal) {
+      while (!signal.aborted) {
+        const batch = devices.flatMap((device): Sample[] => {
+          const util = utilPct(device);
+          return util === null ? [] : [sampleOf(device, util, life.clock.monotonicMs())];
+        });
+        for (const sample of batch) read(sample);
+        if (batch.length > 0) yield batch;
+        await life.clock.sleep(intervalMs, signal);
+      }
+    },
+  };
+}
+
+function sampleOf(device: DeviceInfo, utilPct: number, atMs: number): Sample {
+  return {
+    device: device.uuid,
+    atMs,
+    attribution: "owner",
+    utilPct,
+    engineActiveRatio: utilPct / 100,
+    memoryUsedMib: null,
+    memoryFreeMib: null,
+    ownerProcesses: null,
+    pod: null,
+  };
+}
