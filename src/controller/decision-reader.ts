@@ -30,7 +30,7 @@ export async function* readDecisions(
   }: { readonly sinceMs: number; readonly onUnreadable: (error: GleanerError) => void },
 ): AsyncGenerator<ReadCycle> {
   const files = await filesIn(dir);
-  let unreadable: GleanerError | null = null;
+  const unreadable: GleanerError[] = [];
   let isAnyRead = false;
   for (const [place, file] of files.entries()) {
     // The last file that begins before the time holds what was decided at it.
@@ -39,15 +39,16 @@ export async function* readDecisions(
     if (bytes === null) continue;
     for (const cycle of cyclesOf(file, bytes)) {
       if (cycle instanceof GleanerError) {
-        unreadable ??= cycle;
-        onUnreadable(cycle);
+        unreadable.push(cycle);
         continue;
       }
       isAnyRead = true;
       if (cycle.atMs >= sinceMs) yield cycle;
     }
+    if (isAnyRead) unreadable.splice(0).forEach(onUnreadable);
   }
-  if (unreadable !== null && !isAnyRead) throw unreadable;
+  const [first] = unreadable;
+  if (first !== undefined) throw first;
 }
 
 async function filesIn(dir: string): Promise<JournalFile[]> {
@@ -70,7 +71,8 @@ function* cyclesOf({ path }: JournalFile, bytes: Buffer): Generator<ReadCycle | 
   try {
     for (const text of textsOf(bytes)) {
       if (text === null) {
-        yield unreadable(path, `record ${place} is torn: its writer died there, or is still writing it`);
+        const torn = `record ${place} is torn: its writer died there, or is still writing it`;
+        yield unreadable(path, place === 0 ? "is no journal of decisions, or torn at its beginning" : torn);
         return;
       }
       if (head === null) head = headOf(text);
