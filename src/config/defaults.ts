@@ -119,6 +119,10 @@ export const defaults = {
     killMarginMs: second,
     /** From SIGKILL to the proof that nothing is left; after it the device is quarantined. */
     proofMs: 5 * second,
+    /** From the end of a device's last guest to memory that is free again; after it the device is quarantined. */
+    memoryProofMs: minute,
+    /** Above what was used before the guest came, this much counts as noise. */
+    memoryToleranceMib: 256,
     hintTtlMs: minute,
     hintTtlMsMax: day,
   },

@@ -156,6 +156,8 @@ export const settingsSchema = z
       .strictObject({
         killMarginMs: waitMs.default(recall.killMarginMs),
         proofMs: durationMs.default(recall.proofMs),
+        memoryProofMs: durationMs.default(recall.memoryProofMs),
+        memoryToleranceMib: z.int().nonnegative().default(recall.memoryToleranceMib),
         hintTtlMs: durationMs.default(recall.hintTtlMs),
         hintTtlMsMax: durationMs.default(recall.hintTtlMsMax),
         holdAfterRecallMs: waitMs.default(defaults.policy.holdAfterRecallMs),

@@ -26,6 +26,7 @@ import type { Fleet } from "./fleet.ts";
 import type { LeaseOrders } from "./lease-orders.ts";
 import type { LeaseSteps } from "./lease-steps.ts";
 import type { LogReads } from "./log-reads.ts";
+import type { MemoryProofs } from "./memory-proofs.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
 import type { OwnerWatch } from "./owner-watch.ts";
 import type { Quarantines } from "./quarantine.ts";
@@ -38,6 +39,7 @@ interface AgentsParts {
   readonly owners: OwnerWatch;
   readonly signals: OwnerSignals;
   readonly quarantines: Quarantines;
+  readonly memory: MemoryProofs;
   readonly logs: LogReads;
   readonly settings: Settings;
   readonly clock: Clock;
@@ -260,6 +262,7 @@ export class Agents implements AgentDesk {
         continue;
       }
       this.#parts.owners.take(device, sample, nowMs);
+      this.#parts.memory.take(device, sample, nowMs);
     }
   }
 

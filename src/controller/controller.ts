@@ -29,6 +29,7 @@ import { keptDecisions } from "./kept-decisions.ts";
 import { LeaseSteps } from "./lease-steps.ts";
 import { LiveGuests } from "./live-guests.ts";
 import { LogReads } from "./log-reads.ts";
+import { MemoryProofs } from "./memory-proofs.ts";
 import { Owners } from "./owner-desk.ts";
 import { OwnerSignals } from "./owner-signals.ts";
 import { OwnerWatch } from "./owner-watch.ts";
@@ -112,6 +113,14 @@ export async function startController(options: ControllerOptions): Promise<Runni
   const guests = new LiveGuests(fleet, changes, settings.guest);
   const steps = new LeaseSteps({ fleet, store, queue, guests, clock, log, metrics });
   const quarantines = new Quarantines({ fleet, store, clock, log, settings: settings.blackHole });
+  const memory = new MemoryProofs({
+    fleet,
+    store,
+    quarantines,
+    rules: { ...settings.recall, sampleIntervalMs: settings.telemetry.sampleIntervalMs },
+    clock,
+    log,
+  });
   const owners = new OwnerWatch({
     fleet,
     signals,
@@ -140,9 +149,11 @@ export async function startController(options: ControllerOptions): Promise<Runni
     owners.stepped(before, step);
     quarantines.stepped(before, step);
   });
+  steps.onStep((_, before, step) => memory.stepped(before, step));
 
   await recover({ fleet, store, queue, guests, log });
   await quarantines.load();
+  await memory.load();
   const aliveAtMs = books.seenToMs;
   if (aliveAtMs !== null) journal.write({ type: "outage", atMs: clock.wallMs(), sinceMs: aliveAtMs });
   journal.write({ type: "alive", atMs: clock.wallMs() });
@@ -155,6 +166,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     breaker,
     meetings,
     tenants,
+    memory,
     settings,
     clock,
   });
@@ -180,6 +192,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     steps,
     guests,
     tenants,
+    memory,
     journal,
     reign,
     settings,
@@ -197,6 +210,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     owners,
     signals,
     quarantines,
+    memory,
     logs,
     settings,
     clock,
@@ -254,6 +268,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
       },
       "looking after leases",
     ),
+    every(1_000, () => memory.flush(), "booking memory that was given back"),
     every(gaugesMs, () => setGauges({ fleet, queue, books, stream, clock, metrics }), "setting the gauges"),
   ];
   ready = true;

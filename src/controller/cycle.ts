@@ -20,6 +20,7 @@ import type { Fleet } from "./fleet.ts";
 import type { Journal } from "./journal.ts";
 import type { LeaseSteps } from "./lease-steps.ts";
 import type { LiveGuests } from "./live-guests.ts";
+import type { MemoryProofs } from "./memory-proofs.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
 import type { Reign } from "./reign.ts";
 import { Slices } from "./slices.ts";
@@ -38,6 +39,7 @@ interface CycleParts {
   readonly steps: LeaseSteps;
   readonly guests: LiveGuests;
   readonly tenants: TenantUses;
+  readonly memory: MemoryProofs;
   readonly journal: Journal;
   readonly reign: Reign;
   readonly settings: Settings;
@@ -121,6 +123,7 @@ export class Cycle {
     const valid = lends.filter((lend) => waiting.has(lend.guestId) && this.#mayLend(lend));
     if (valid.length < lends.length)
       metrics.lendRefused.inc({ reason: "changed_meanwhile" }, lends.length - valid.length);
+    await this.#parts.memory.lending(valid.flatMap(({ grants }) => grants.map(({ device }) => device)));
     const results = await store.lend(
       valid.map((lend) => {
         const spec = heads.get(lend.guestId)!.spec;
@@ -242,12 +245,12 @@ export class Cycle {
 
   /** The live state may have moved since the snapshot; a stale decision is dropped, not failed. */
   #mayLend({ grants }: Pick<Lend, "grants">): boolean {
-    const { fleet, signals, clock } = this.#parts;
+    const { fleet, signals, clock, memory } = this.#parts;
     const nowMs = clock.monotonicMs();
     return grants.every(({ device: uuid }) => {
       const device = fleet.devices.get(uuid);
       if (device === undefined || device.recalls.size > 0 || nowMs < device.restUntilMs) return false;
-      if (signals.standsAgainst(device.info) !== null) return false;
+      if (signals.standsAgainst(device.info) !== null || memory.isOwed(uuid)) return false;
       if (device.quarantine !== null || fleet.agentOf(device) === undefined) return false;
       return device.tracker.at(nowMs).state === "idle";
     });

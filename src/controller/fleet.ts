@@ -16,6 +16,8 @@ export interface Device {
   /** Recalls that stand on this device; none may be lent while one does. */
   readonly recalls: Set<string>;
   ownerMemoryMib: number | null;
+  /** Last read while no guest was there, from a source that counts guests' memory in; null: no such reading. */
+  unlentMemoryMib: number | null;
   /** What the books were told last: the owner's state, and why the device is not lent. */
   writtenOwnerState: OwnerState;
   writtenUnlentReason: string;
@@ -65,6 +67,7 @@ export class Fleet {
       restUntilMs: 0,
       recalls: new Set(),
       ownerMemoryMib: null,
+      unlentMemoryMib: null,
       writtenOwnerState: "unknown",
       writtenUnlentReason: "",
     };

@@ -7,8 +7,10 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { Fleet } from "./fleet.ts";
 
-/** The cause under which a black hole is written; the others are the ids of leases without a proven hand-back. */
+/** The cause under which a black hole is written; most others are the ids of leases without a proven hand-back. */
 const blackHole = "black_hole";
+/** The cause under which memory that was not given back is written. */
+const memory = "memory";
 
 /** Keeps devices out of use while their hand-back is not proven (I10) or guests keep failing on them at once. */
 export class Quarantines {
@@ -76,6 +78,26 @@ export class Quarantines {
     }
   }
 
+  /** The memory of a device is not free although its guests have ended and its owner does not work. */
+  addMemory(uuid: string, reason: string): void {
+    if (this.#causes.get(uuid)?.has(memory) === true) return;
+    this.#add(uuid, memory, reason);
+    this.#log.error({ device: uuid, reason }, "quarantined: memory was not given back");
+    void this.#write(uuid, reason, this.#clock.wallMs(), memory);
+  }
+
+  liftMemory(uuid: string): void {
+    if (this.#causes.get(uuid)?.has(memory) !== true) return;
+    this.#lift(uuid, memory);
+    this.#log.info({ device: uuid }, "the quarantine ended: the memory is given back");
+    void this.#write(uuid, null, this.#clock.wallMs(), memory);
+  }
+
+  /** Devices whose memory was not given back. */
+  heldForMemory(): string[] {
+    return [...this.#causes].filter(([, causes]) => causes.has(memory)).map(([uuid]) => uuid);
+  }
+
   /** Tries black holes again after their time. */
   expire(): void {
     const nowMs = this.#clock.monotonicMs();
@@ -122,10 +144,10 @@ export class Quarantines {
   }
 
   /** `atMs`: of the judgement, however late it can be written. */
-  async #write(uuid: string, reason: string | null, atMs: number): Promise<void> {
+  async #write(uuid: string, reason: string | null, atMs: number, cause = blackHole): Promise<void> {
     for (let attempt = 0; attempt < 5; attempt += 1) {
       try {
-        await this.#store.setQuarantine(uuid, reason, atMs, blackHole);
+        await this.#store.setQuarantine(uuid, reason, atMs, cause);
         return;
       } catch (thrown) {
         this.#log.warn({ err: thrown, device: uuid }, "a quarantine could not be written; trying again");

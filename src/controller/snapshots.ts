@@ -10,6 +10,7 @@ import type { Settings } from "../config/settings.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { weekMinuteIn } from "../runtime/local-time.ts";
 import type { Device, Fleet } from "./fleet.ts";
+import type { MemoryProofs } from "./memory-proofs.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
 import type { OwnerWatch } from "./owner-watch.ts";
 import { Slices } from "./slices.ts";
@@ -25,6 +26,7 @@ interface SnapshotsParts {
   readonly breaker: Breaker;
   readonly meetings: MeetingsMeter;
   readonly tenants: TenantUses;
+  readonly memory: MemoryProofs;
   readonly settings: Settings;
   readonly clock: Clock;
 }
@@ -81,10 +83,10 @@ export class Snapshots {
   }
 
   #device(device: Device, owner: OwnerView, { policy }: PoolView, nowMs: number): DeviceView {
-    const { breaker, signals, fleet } = this.#parts;
+    const { breaker, signals, fleet, memory } = this.#parts;
     const { info } = device;
     const before = this.#views.get(device);
-    const resting = device.recalls.size > 0 || nowMs < device.restUntilMs;
+    const resting = device.recalls.size > 0 || nowMs < device.restUntilMs || memory.isOwed(info.uuid);
     const factor = breaker.requiredIdleFactor(info.uuid, policy.owner, info.pool, nowMs);
     const idleMs = Math.max(0, nowMs - owner.sinceMs);
     const next: DeviceView = {

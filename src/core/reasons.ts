@@ -11,7 +11,8 @@ const deviceReasons = {
   agent_away: "The agent of the device's host is not connected.",
   held: "A hold forbids lending the device.",
   hinted: "The owner has announced work with a Busy hint.",
-  cool_down: "The device was recalled a short while ago and rests.",
+  cool_down:
+    "The device was given back a short while ago: it rests, or its memory has not been seen to be free yet.",
   no_policy: "No policy is known for the device's pool.",
   observe_mode: "The pool is in observe mode: forecast and report, lend nothing.",
   window_closed: "The pool lends at certain times of the week only, and now is none of them.",

@@ -19,6 +19,8 @@ export interface ZoneKeys {
   readonly devices: string;
   /** Hash: device → JSON of why it is out of use, by cause. */
   readonly quarantines: string;
+  /** Hash: device → memory used before its guests came, MiB, until it is seen to be free again. */
+  readonly memoryBefore: string;
   /** Stream of ledger events that wait for the SQL books. */
   readonly ledger: string;
   readonly holds: string;
@@ -40,6 +42,7 @@ export function zoneKeys(zone: string): ZoneKeys {
     renewed: key("renewed"),
     devices: key("devices"),
     quarantines: key("quarantines"),
+    memoryBefore: key("memory-before"),
     ledger: key("ledger"),
     holds: key("holds"),
     hints: key("hints"),

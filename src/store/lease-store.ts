@@ -212,6 +212,22 @@ export class LeaseStore {
     return entries;
   }
 
+  /** MiB that were used before guests came, of devices that have not been seen to be back there. */
+  async memoryBefore(): Promise<Map<DeviceUuid, number>> {
+    const entries = await this.#entries(this.#keys.memoryBefore);
+    return new Map([...entries].map(([device, mib]) => [device, Number(mib)]));
+  }
+
+  /** null: the device's memory is back there, or its owner's. */
+  async setMemoryBefore(changes: readonly (readonly [DeviceUuid, number | null])[]): Promise<void> {
+    const { lead, memoryBefore } = this.#keys;
+    for (const batch of batches(changes)) {
+      const words = batch.flatMap(([device, mib]) => [device, mib ?? ""]);
+      const command = this.#redis.gleanerSetMemoryBefore(lead, memoryBefore, this.#epoch, ...words);
+      this.#unlessStale(await ask(this.#redis, command));
+    }
+  }
+
   #unlessStale<T>(reply: T | null): T {
     if (reply === null) throw this.#leadershipLost();
     return reply;

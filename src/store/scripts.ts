@@ -13,6 +13,7 @@ declare module "ioredis" {
     gleanerCancel(...args: Word[]): Result<string | null, Context>;
     gleanerRenew(...args: Word[]): Result<string[] | null, Context>;
     gleanerSetQuarantine(...args: Word[]): Result<number | null, Context>;
+    gleanerSetMemoryBefore(...args: Word[]): Result<number | null, Context>;
     gleanerAppendEvents(...args: Word[]): Result<[written: number, length: number], Context>;
   }
 }
@@ -25,6 +26,7 @@ const keysOf = {
   cancel: 4,
   renew: 3,
   "set-quarantine": 4,
+  "set-memory-before": 2,
   "append-events": 1,
 };
 

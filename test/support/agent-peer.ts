@@ -102,18 +102,18 @@ export class AgentPeer {
     this.#close();
   }
 
-  /** One sample of every device. */
-  sample(utilPct: number, devices: readonly string[] = this.devices): void {
+  /** One sample of every device, of the owner alone or, with its memory, of all that is on the device. */
+  sample(utilPct: number, devices: readonly string[] = this.devices, wholeMemoryMib?: number | null): void {
     this.#send({
       $case: "samples",
       value: {
         samples: devices.map((device) => ({
           device,
           ageMs: 0,
-          attribution: Attribution.OWNER,
+          attribution: wholeMemoryMib === undefined ? Attribution.OWNER : Attribution.DEVICE,
           utilPct,
           engineActiveRatio: undefined,
-          memoryUsedMib: 1_024,
+          memoryUsedMib: wholeMemoryMib === undefined ? 1_024 : (wholeMemoryMib ?? undefined),
           memoryFreeMib: undefined,
           ownerProcesses: undefined,
           pod: "",
