@@ -32,8 +32,8 @@ export interface RunningServer {
   readonly address: string;
   /** 0 for a Unix socket. */
   readonly port: number;
-  /** Watchers and agents are sent away at once; other calls have this long to end before they are cut off. */
-  close(graceMs: number): Promise<void>;
+  /** Watchers and agents are told why and sent away at once; other calls have this long to end before they are cut off. */
+  close(graceMs: number, why?: GleanerError): Promise<void>;
 }
 
 /** Streams that end when the server stops: those of readers, which are bounded, and those of agents. */
@@ -78,10 +78,10 @@ export async function listenWith(
   return {
     address,
     port: listen.startsWith("unix:") ? 0 : port,
-    async close(graceMs) {
+    async close(graceMs, why = new GleanerError("SERVER_STOPPING")) {
       stopping = true;
-      streams.watchers.stop();
-      streams.sessions.stop();
+      streams.watchers.stop(why);
+      streams.sessions.stop(why);
       const cutOff = new AbortController();
       const grace = systemClock.sleep(graceMs, cutOff.signal).then(() => {
         if (!cutOff.signal.aborted) server.forceShutdown();

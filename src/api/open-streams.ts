@@ -2,12 +2,12 @@ import { GleanerError } from "../errors/gleaner-error.ts";
 
 /**
  * The long-lived answers of one server. No more than `countMax` are open at a time (I11); when the server stops they end
- * at once with SERVER_STOPPING, so that their readers go elsewhere instead of holding the shutdown up.
+ * at once with the reason, so that their readers go elsewhere instead of holding the shutdown up.
  */
 export class OpenStreams {
   readonly #countMax: number;
   readonly #open = new Set<AbortController>();
-  #stopping = false;
+  #stopped: GleanerError | null = null;
 
   constructor(countMax: number) {
     this.#countMax = countMax;
@@ -18,7 +18,7 @@ export class OpenStreams {
     caller: AbortSignal,
     source: (signal: AbortSignal) => AsyncIterable<T>,
   ): AsyncGenerator<T, void, undefined> {
-    if (this.#stopping) throw new GleanerError("SERVER_STOPPING");
+    if (this.#stopped !== null) throw this.#stopped;
     if (this.#open.size >= this.#countMax)
       throw new GleanerError("TOO_MANY_WATCHERS", { countMax: this.#countMax });
     const stream = new AbortController();
@@ -29,16 +29,16 @@ export class OpenStreams {
     try {
       yield* source(stream.signal);
     } catch (thrown) {
-      if (!this.#stopping) throw thrown;
+      if (this.#stopped === null) throw thrown;
     } finally {
       caller.removeEventListener("abort", leave);
       this.#open.delete(stream);
     }
-    if (this.#stopping) throw new GleanerError("SERVER_STOPPING");
+    if (this.#stopped !== null) throw this.#stopped;
   }
 
-  stop(): void {
-    this.#stopping = true;
+  stop(why: GleanerError): void {
+    this.#stopped = why;
     for (const stream of this.#open) stream.abort();
   }
 }

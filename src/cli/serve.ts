@@ -5,12 +5,15 @@ import { parentGone, tellReady, type ReadyMessage } from "./child-channel.ts";
 export interface Served {
   /** What others reach it at. */
   readonly addresses: ReadyMessage["ready"];
+  /** Aborts when it cannot go on; its reason is the error that the process ends with. */
+  readonly lost?: AbortSignal;
   stop(): Promise<void>;
   debugDump?(): unknown;
 }
 
 /**
- * Runs a process's main part until SIGINT, SIGTERM or the end of the parent that supervises it, then stops it in order.
+ * Runs a process's main part until SIGINT, SIGTERM, the end of the parent that supervises it, or until it is lost, then
+ * stops it in order.
  * `start` gets a signal that aborts at the same moment, so that an interrupted start ends too.
  */
 export async function serveUntilStopped(start: (signal: AbortSignal) => Promise<Served>): Promise<void> {
@@ -23,8 +26,11 @@ export async function serveUntilStopped(start: (signal: AbortSignal) => Promise<
   void parentGone().then(() => stopping.abort());
   served = await start(stopping.signal);
   tellReady(served.addresses);
-  if (!stopping.signal.aborted) await once(stopping.signal, "abort");
+  const { lost } = served;
+  const over = lost === undefined ? stopping.signal : AbortSignal.any([stopping.signal, lost]);
+  if (!over.aborted) await once(over, "abort");
   await served.stop();
+  lost?.throwIfAborted();
   // The channel to the parent would keep the process alive.
   if (process.connected) process.disconnect();
 }

@@ -1,11 +1,17 @@
 import type { ConnectResponse } from "../gen/gleaner/v1/agents.ts";
 import type { FencingToken } from "../core/lease.ts";
 import { Channel } from "../runtime/channel.ts";
+import type { Reign } from "./reign.ts";
 
 type Body = NonNullable<ConnectResponse["body"]>;
 type Commands = "start" | "pause" | "resume" | "vacate" | "kill" | "withdraw";
 /** A command as its sender writes it: the session adds the header. */
 type CommandPayload<Case extends Commands> = Omit<Extract<Body, { $case: Case }>["value"], "header">;
+
+interface Awaiting {
+  readonly name: "start" | "resume";
+  readonly leaseId: string;
+}
 
 /** Messages that may wait for a slow agent before it is cut off; it reconnects and is told anew. */
 const outgoingMax = 20_000;
@@ -15,15 +21,15 @@ export class AgentSession {
   readonly host: string;
   readonly agentId: string;
   readonly outgoing = new Channel<ConnectResponse>(outgoingMax);
-  readonly epoch: number;
+  readonly #reign: Pick<Reign, "epoch">;
   #lastCommandId = 0;
-  /** What to do when a command was not carried out, by command id. */
-  readonly #awaiting = new Map<number, string>();
+  /** By command id: those whose result matters here. */
+  readonly #awaiting = new Map<number, Awaiting>();
 
-  constructor(identity: { host: string; agentId: string; epoch: number }) {
-    this.host = identity.host;
-    this.agentId = identity.agentId;
-    this.epoch = identity.epoch;
+  constructor(parts: { host: string; agentId: string; reign: Pick<Reign, "epoch"> }) {
+    this.host = parts.host;
+    this.agentId = parts.agentId;
+    this.#reign = parts.reign;
   }
 
   send(body: Body): void {
@@ -37,15 +43,15 @@ export class AgentSession {
     payload: CommandPayload<Case>,
   ): void {
     const commandId = ++this.#lastCommandId;
-    if (name === "start") this.#awaiting.set(commandId, lease.id);
-    const header = { commandId, epoch: this.epoch, leaseId: lease.id, token: lease.token };
+    if (name === "start" || name === "resume") this.#awaiting.set(commandId, { name, leaseId: lease.id });
+    const header = { commandId, epoch: this.#reign.epoch, leaseId: lease.id, token: lease.token };
     this.send({ $case: name, value: { ...payload, header } } as unknown as Body);
   }
 
-  /** The lease whose start this result answers, if it does. */
-  takeStart(commandId: number): string | undefined {
-    const lease = this.#awaiting.get(commandId);
+  /** The start or resume that this result answers, if it does. */
+  takeAnswered(commandId: number): Awaiting | undefined {
+    const command = this.#awaiting.get(commandId);
     this.#awaiting.delete(commandId);
-    return lease;
+    return command;
   }
 }

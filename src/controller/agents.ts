@@ -22,7 +22,7 @@ import type { Metrics } from "../runtime/metrics.ts";
 import type { Sample } from "../core/device.ts";
 import { AgentSession } from "./agent-session.ts";
 import { lostStep } from "./lost-step.ts";
-import type { Fleet } from "./fleet.ts";
+import type { Fleet, LiveLease } from "./fleet.ts";
 import type { LeaseOrders } from "./lease-orders.ts";
 import type { LeaseSteps } from "./lease-steps.ts";
 import type { LogReads } from "./log-reads.ts";
@@ -50,6 +50,10 @@ interface AgentsParts {
   readonly endedAmong: (guestIds: readonly string[]) => Promise<EndedGuest[]>;
   readonly wake: () => void;
 }
+
+/** An owner who is still there, as the agent sees it: asked again after so long, at first and at most. */
+const resumeAgainMsMin = 2_000;
+const resumeAgainMsMax = 60_000;
 
 /** Takes agents in: their devices, samples, steps and renewals. One stream an agent; a newer one replaces the older. */
 export class Agents implements AgentDesk {
@@ -267,7 +271,8 @@ export class Agents implements AgentDesk {
   }
 
   #commandResult(session: AgentSession, result: CommandResult): void {
-    const leaseId = session.takeStart(result.commandId);
+    const answered = session.takeAnswered(result.commandId);
+    const leaseId = answered?.leaseId;
     const outcome = commandOutcomes.fromWire(result.outcome, "command_result.outcome");
     if (outcome === "done") return;
     const { fleet, log, steps, clock } = this.#parts;
@@ -276,7 +281,12 @@ export class Agents implements AgentDesk {
       `a command was not carried out: ${outcome}`,
     );
     const live = leaseId === undefined ? undefined : fleet.leases.get(leaseId);
-    if (live === undefined || live.lease.step > 0) return;
+    if (live === undefined) return;
+    if (answered?.name === "resume") {
+      refuseResume(live, clock.monotonicMs());
+      return;
+    }
+    if (live.lease.step > 0) return;
     // Nothing ran: a failed start is the guest's failure, anything else counts against nobody.
     const end = { exitCode: null, exitSignal: "", checkpointAgeMs: null, workedMs: 0, vacateMs: null };
     const step = lostStep(
@@ -301,7 +311,8 @@ export class Agents implements AgentDesk {
       if (live === undefined) continue;
       live.checkpointAgeMs = checkpointAgeMs ?? null;
       live.workedMs = workedMs;
-      live.renewedAtMs = clock.wallMs();
+      if (live.disowned) continue;
+      live.renewedAtMs = clock.monotonicMs();
       renewed.push(leaseId);
     }
     session.send({ $case: "termsRenewed", value: { sequence, leaseIds: renewed } });
@@ -326,4 +337,10 @@ export class Agents implements AgentDesk {
     const { recallId, device, stage } = report;
     session.send({ $case: "recallReportAck", value: { recallId, device, stage } });
   }
+}
+
+function refuseResume({ resume }: LiveLease, nowMs: number): void {
+  if (resume === null) return;
+  resume.againAtMs = nowMs + Math.min(resumeAgainMsMax, resumeAgainMsMin * 2 ** Math.min(resume.refusals, 10));
+  resume.refusals += 1;
 }

@@ -5,6 +5,7 @@ import { MeetingsMeter } from "../core/meetings-meter.ts";
 import { Forecaster } from "../core/survival.ts";
 import { startApiServer } from "../api/server.ts";
 import type { Settings } from "../config/settings.ts";
+import { asGleanerError, type GleanerError } from "../errors/gleaner-error.ts";
 import { openGuestQueue } from "../queue/guest-queue.ts";
 import { systemClock, type Clock } from "../runtime/clock.ts";
 import { startHttp } from "../runtime/http.ts";
@@ -24,8 +25,8 @@ import { GuestChanges } from "./guest-book.ts";
 import { setGauges } from "./gauges.ts";
 import { Guests } from "./guest-desk.ts";
 import { Journal } from "./journal.ts";
-import { LeaseOrders } from "./lease-orders.ts";
 import { keptDecisions } from "./kept-decisions.ts";
+import { LeaseOrders } from "./lease-orders.ts";
 import { LeaseSteps } from "./lease-steps.ts";
 import { LiveGuests } from "./live-guests.ts";
 import { LogReads } from "./log-reads.ts";
@@ -36,7 +37,7 @@ import { OwnerWatch } from "./owner-watch.ts";
 import { Quarantines } from "./quarantine.ts";
 import { RecallTargets } from "./recall-targets.ts";
 import { Recalls } from "./recalls.ts";
-import { expireLeases, recover } from "./recovery.ts";
+import { expireLeases, recover, renewInBooks } from "./recovery.ts";
 import { Reign } from "./reign.ts";
 import { RemoteBooks } from "./remote-books.ts";
 import { Reports } from "./report-desk.ts";
@@ -56,6 +57,11 @@ export interface ControllerOptions {
 export interface RunningController {
   readonly apiAddress: string;
   readonly httpAddress: string;
+  /**
+   * Aborts when another leads, with LEADERSHIP_LOST as its reason: nothing is commanded, acknowledged or served from then
+   * on, and `stop` is all that is left to do.
+   */
+  readonly lost: AbortSignal;
   stop(): Promise<void>;
   /** What it holds in memory, for a person who looks for a fault. */
   debugDump(): unknown;
@@ -63,6 +69,9 @@ export interface RunningController {
 
 /** How fresh the gauges of /metrics are; scrapes are further apart. */
 const gaugesMs = 5_000;
+
+/** Calls under way when the controller ends have this long to be answered. */
+const apiGraceMs = 2_000;
 
 /** Devices above which decisions are made in a worker thread. */
 const workerAboveDevices = 5_000;
@@ -111,7 +120,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
   const meetings = new MeetingsMeter();
   const changes = new GuestChanges(clock, settings.api);
   const guests = new LiveGuests(fleet, changes, settings.guest);
-  const steps = new LeaseSteps({ fleet, store, queue, guests, clock, log, metrics });
+  const steps = new LeaseSteps({ fleet, store, queue, guests, journal, clock, log, metrics });
   const quarantines = new Quarantines({ fleet, store, clock, log, settings: settings.blackHole });
   const memory = new MemoryProofs({
     fleet,
@@ -151,7 +160,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
   });
   steps.onStep((_, before, step) => memory.stepped(before, step));
 
-  await recover({ fleet, store, queue, guests, log });
+  await recover({ fleet, store, queue, guests, clock, log });
   await quarantines.load();
   await memory.load();
   const aliveAtMs = books.seenToMs;
@@ -202,6 +211,10 @@ export async function startController(options: ControllerOptions): Promise<Runni
   });
   const wake = () => cycle.wake();
   steps.onEnded(wake);
+  const lookForStrays = () => cycle.lookForStrays();
+  steps.onStray(lookForStrays);
+  // Whoever was away may have come back older.
+  redis.on("ready", lookForStrays);
   const logs = new LogReads();
   const agents = new Agents({
     fleet,
@@ -239,7 +252,8 @@ export async function startController(options: ControllerOptions): Promise<Runni
   const http = await startHttp({
     address: settings.listen.httpAddress,
     registry: metrics.registry,
-    notReady: () => (ready ? books.problem : "reading the books"),
+    notReady: () =>
+      ready ? books.problem : reign.lost.aborted ? `${reign.lost.reason}` : "reading the books",
     log,
   });
 
@@ -256,7 +270,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     every(settings.queue.lockRenewMs, () => queue.reconcile(), "putting the queue in order"),
     every(
       settings.terms.renewIntervalMs,
-      () => store.renew([...fleet.leases.keys()], clock.wallMs()),
+      () => renewInBooks({ fleet, store, log, lookForStrays }),
       "renewing leases in the books",
     ),
     every(settings.terms.renewIntervalMs, () => tenants.save(), "saving tenants' use"),
@@ -277,18 +291,35 @@ export async function startController(options: ControllerOptions): Promise<Runni
     `controller serves on ${api.address}`,
   );
 
+  let closing: Promise<void> | null = null;
+  const closeApi = (why?: GleanerError) => {
+    recalls.close();
+    return (closing ??= api.close(apiGraceMs, why));
+  };
+  const stepDown = () => {
+    const why = asGleanerError(reign.lost.reason);
+    log.error({ err: why }, `the lead is lost, and this controller ends: ${why.message}`);
+    ready = false;
+    stopping.abort();
+    steps.stop();
+    void closeApi(why);
+  };
+  if (reign.lost.aborted) stepDown();
+  else reign.lost.addEventListener("abort", stepDown, { once: true });
+
   return {
     apiAddress: api.address,
     httpAddress: http.address,
+    lost: reign.lost,
     async stop() {
       ready = false;
       stopping.abort();
       await Promise.all(running);
-      recalls.close();
-      await api.close(2_000);
+      await closeApi();
       await steps.close();
       // What Redis does not take now is a little of the tenants' past; everything else is closed all the same.
-      await tenants.save().catch((err: unknown) => log.warn({ err }, "tenants' use was not saved"));
+      if (!reign.lost.aborted)
+        await tenants.save().catch((err: unknown) => log.warn({ err }, "tenants' use was not saved"));
       await journal.close();
       await books.close();
       await decider.close();

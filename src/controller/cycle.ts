@@ -52,7 +52,7 @@ interface CycleParts {
 export class Cycle {
   readonly #parts: CycleParts;
   #hasRoom = true;
-  /** A cycle failed: what it lent may be in the books and nowhere else. */
+  /** Leases may be in the books and nowhere else: a cycle failed, or Redis came back older. */
   #hasStrays = false;
   #wanted = Promise.withResolvers<void>();
 
@@ -63,6 +63,12 @@ export class Cycle {
   /** Something changed that may allow a lend: the next cycle runs soon. */
   wake(): void {
     this.#wanted.resolve();
+  }
+
+  /** The books may hold leases that nobody knows of: the next cycle gives them back. */
+  lookForStrays(): void {
+    this.#hasStrays = true;
+    this.wake();
   }
 
   /** Guests came. Where the last cycle saw no device that waits for one, they can wait for the next. */
@@ -114,13 +120,16 @@ export class Cycle {
 
   async #lend(lends: readonly Lend[], heads: ReadonlyMap<string, WaitingGuest>): Promise<void> {
     if (lends.length === 0) return;
-    const { store, stream, clock, metrics, reign, fleet, queue, log } = this.#parts;
+    const { store, stream, clock, metrics, reign, fleet, queue, guests, log } = this.#parts;
     if (await stream.isFull()) {
       log.error("the ledger's stream is full: nothing is lent until the books have caught up");
       return;
     }
     const waiting = new Set(queue.heads().map(({ id }) => id));
-    const valid = lends.filter((lend) => waiting.has(lend.guestId) && this.#mayLend(lend));
+    const valid = lends.filter(
+      (lend) =>
+        waiting.has(lend.guestId) && guests.specOf(lend.guestId) === undefined && this.#mayLend(lend),
+    );
     if (valid.length < lends.length)
       metrics.lendRefused.inc({ reason: "changed_meanwhile" }, lends.length - valid.length);
     await this.#parts.memory.lending(valid.flatMap(({ grants }) => grants.map(({ device }) => device)));
@@ -142,6 +151,7 @@ export class Cycle {
       }),
       clock.wallMs(),
     );
+    if (reign.lost.aborted) return;
     const ended: string[] = [];
     const admitted: { lease: Lease; guest: WaitingGuest }[] = [];
     results.forEach((result, index) => {
@@ -151,6 +161,7 @@ export class Cycle {
         log.warn({ guest: lend.guestId, why: result.refused }, `the books refused a lend: ${result.refused}`);
         // Its end is in the record, but a crash kept it from leaving the queue.
         if (result.refused === "guest_ended") ended.push(lend.guestId);
+        if (result.refused === "guest_has_lease") this.#hasStrays = true;
         return;
       }
       reign.gave(result.lent.token);
@@ -174,11 +185,11 @@ export class Cycle {
     if (admitted.length === 0) return;
     const queued = await Promise.all(admitted.map(({ guest }) => queue.get(guest.id)));
     const records = await store.guestRecords(admitted.map(({ guest }) => guest.id));
+    if (reign.lost.aborted) return;
     admitted.forEach(({ lease, guest }, index) => {
-      fleet.addLease(lease, clock.wallMs());
+      fleet.addLease(lease, clock.monotonicMs());
       const known = queued[index];
-      if (known !== null && known !== undefined)
-        this.#parts.guests.started(known, records.get(guest.id), lease.id);
+      if (known !== null && known !== undefined) guests.started(known, records.get(guest.id), lease.id);
       this.#start(lease, guest);
     });
   }
@@ -188,9 +199,9 @@ export class Cycle {
     for (const lease of await strayLeases({ fleet, steps, store })) {
       const queued = await queue.get(lease.guestId);
       queue.admit(lease.guestId);
-      fleet.addLease(lease, clock.wallMs());
+      fleet.addLease(lease, clock.monotonicMs());
       if (queued !== null) guests.started(queued, undefined, lease.id);
-      this.#giveBack(lease, "its lend was not answered");
+      this.#giveBack(lease, "nobody but the books knows of it");
     }
     this.#hasStrays = false;
   }
@@ -198,7 +209,7 @@ export class Cycle {
   /** Ends a lease whose start was never sent; it counts against nobody. */
   #giveBack(lease: Lease, why: string): void {
     const { steps, fleet, clock } = this.#parts;
-    if (!fleet.leases.has(lease.id)) fleet.addLease(lease, clock.wallMs());
+    if (!fleet.leases.has(lease.id)) fleet.addLease(lease, clock.monotonicMs());
     const nothing = { exitCode: null, exitSignal: "", checkpointAgeMs: null, workedMs: 0, vacateMs: null };
     const step = lostStep(lease, clock.monotonicMs(), `not started: ${why}`);
     steps.take(step, undefined, { ...nothing, outcome: "checkpointed", usefulMs: 0, lostMs: 0 });
@@ -262,17 +273,17 @@ export class Cycle {
     const nowMs = clock.monotonicMs();
     for (const live of fleet.leases.values()) {
       const { lease } = live;
-      if (lease.state !== "paused" || (live.resumeSentAtMs !== null && nowMs - live.resumeSentAtMs < 2_000))
-        continue;
+      const session = fleet.agents.get(lease.host);
+      if (lease.state !== "paused" || live.disowned || session === undefined) continue;
+      if (live.resume?.session === session && nowMs < live.resume.againAtMs) continue;
       const free = lease.grants.every(({ device: uuid }) => {
         const device = fleet.devices.get(uuid);
         if (device === undefined || device.recalls.size > 0) return false;
         if (signals.isHinted(device.info)) return false;
         return device.tracker.ageMs(nowMs) >= settings.forecast.resumeIdleMsMin;
       });
-      const session = fleet.agents.get(lease.host);
-      if (!free || session === undefined) continue;
-      live.resumeSentAtMs = nowMs;
+      if (!free) continue;
+      live.resume = { session, refusals: live.resume?.refusals ?? 0, againAtMs: Infinity };
       session.command("resume", lease, {});
       log.info({ lease: lease.id }, "resumed: the owner has left again");
     }

@@ -29,14 +29,24 @@ export interface LiveLease {
   /** Since the newest checkpoint, as the agent measured it last; null: no checkpoint yet. */
   checkpointAgeMs: number | null;
   workedMs: number;
-  /** Monotonic; a resume was sent and not yet answered. */
-  resumeSentAtMs: number | null;
-  /** Wall clock; what the agent was last known to honour. */
+  /** null: since it was paused, nobody has asked for it to go on. */
+  resume: ResumeWish | null;
+  /** Monotonic; what the agent was last known to honour. */
   renewedAtMs: number;
+  /** The books do not know it: its term is not renewed any more, so that its agent ends it. */
+  disowned: boolean;
   /** By recall, the Busy hint under the empty id: what owners asked of it, until it is withdrawn. */
   readonly demands: Map<string, { readonly rung: Rung; readonly endsAtMs: number }>;
   /** null: nobody has cancelled its guest. */
   cancel: { readonly noticeMs: number; readonly reason: string } | null;
+}
+
+/** One that was not answered yet is not repeated to the same session; one that was refused, ever more rarely. */
+export interface ResumeWish {
+  session: AgentSession;
+  refusals: number;
+  /** Monotonic. */
+  againAtMs: number;
 }
 
 /** The live view of devices, leases and agents. Only this process's memory: the books are in Redis. */
@@ -84,8 +94,9 @@ export class Fleet {
       lease,
       checkpointAgeMs: null,
       workedMs: 0,
-      resumeSentAtMs: null,
+      resume: null,
       renewedAtMs,
+      disowned: false,
       demands: new Map(),
       cancel: null,
     };
@@ -101,7 +112,7 @@ export class Fleet {
   /** Takes a step into the view; a final one removes the lease from it. */
   moveLease(live: LiveLease, change: Pick<Lease, "state" | "stateSinceMs" | "step">): void {
     live.lease = { ...live.lease, ...change };
-    if (change.state !== "paused") live.resumeSentAtMs = null;
+    if (change.state !== "paused") live.resume = null;
     if (isLive(change.state)) return;
     this.leases.delete(live.lease.id);
     if (change.state === "quarantined") this.unproven.set(live.lease.id, live);

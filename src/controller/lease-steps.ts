@@ -1,16 +1,24 @@
-import { compareTokens, isLive, leaseTransitions, type Mover } from "../core/lease.ts";
+import { compareTokens, isLive, leaseTransitions, type Lease, type Mover } from "../core/lease.ts";
 import type { LeaseStep as StepReport } from "../api/convert/lease.ts";
 import { settle } from "../core/settlement.ts";
 import type { Settlement } from "../core/ledger-event.ts";
 import { asGleanerError } from "../errors/gleaner-error.ts";
-import type { LeaseStep, LeaseStore, StepResult } from "../store/lease-store.ts";
+import {
+  stepEvent,
+  type GuestRecord,
+  type LeaseStep,
+  type LeaseStore,
+  type StepRefusal,
+  type StepResult,
+} from "../store/lease-store.ts";
 import type { GuestQueue } from "../queue/guest-queue.ts";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { Fleet, LiveLease } from "./fleet.ts";
+import type { Journal } from "./journal.ts";
 import type { LiveGuests } from "./live-guests.ts";
+import { WriteBehind } from "./write-behind.ts";
 
 /** Steps that may wait for Redis; beyond it agents are not acknowledged and report again. */
 const waitingMax = 100_000;
@@ -22,8 +30,13 @@ interface Waiting {
   readonly acknowledge: () => void;
 }
 
-/** Is told of a step at the moment that it is heard of, before any book is written. */
-export type StepListener = (live: LiveLease, before: LiveLease["lease"], report: StepReport) => void;
+/** Is told of a step at the moment that it is heard of, before any book is written. `settlement`: with an attempt's end. */
+export type StepListener = (
+  live: LiveLease,
+  before: LiveLease["lease"],
+  report: StepReport,
+  settlement: Settlement | null,
+) => void;
 
 /**
  * Takes lease steps, from agents or decided here, into the live view at once and into the books afterwards: in order, each
@@ -34,22 +47,23 @@ export class LeaseSteps {
   readonly #store: LeaseStore;
   readonly #queue: GuestQueue;
   readonly #guests: LiveGuests;
+  readonly #journal: Journal;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #metrics: Metrics;
   readonly #listeners: StepListener[] = [];
   readonly #endListeners: (() => void)[] = [];
-  #waiting: Waiting[] = [];
+  readonly #strayListeners: (() => void)[] = [];
+  readonly #waiting: WriteBehind<Waiting, readonly StepResult[]>;
   /** By lease: how many of its steps the books do not have. */
   readonly #unbooked = new Map<string, number>();
-  #writing: Promise<void> | null = null;
-  #closed = false;
 
   constructor(parts: {
     fleet: Fleet;
     store: LeaseStore;
     queue: GuestQueue;
     guests: LiveGuests;
+    journal: Journal;
     clock: Clock;
     log: Logger;
     metrics: Metrics;
@@ -58,14 +72,30 @@ export class LeaseSteps {
     this.#store = parts.store;
     this.#queue = parts.queue;
     this.#guests = parts.guests;
+    this.#journal = parts.journal;
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#metrics = parts.metrics;
+    this.#waiting = new WriteBehind({
+      clock: parts.clock,
+      retryMs,
+      write: (batch) => parts.store.applySteps(batch.map(({ step }) => step)),
+      written: async (batch, results) => {
+        await Promise.all(batch.map((waiting, index) => this.#follow(waiting, results[index])));
+      },
+      failed: (err, waiting) =>
+        parts.log.warn({ err, waiting }, "lease steps cannot be booked; trying again"),
+    });
   }
 
   /** Called when an attempt's end is in the books: only then can its devices be lent again. */
   onEnded(listener: () => void): void {
     this.#endListeners.push(listener);
+  }
+
+  /** Called when the books hold a lease that is none here: they are older than what was done since. */
+  onStray(listener: () => void): void {
+    this.#strayListeners.push(listener);
   }
 
   onStep(listener: StepListener): void {
@@ -90,12 +120,12 @@ export class LeaseSteps {
       this.#needsNoBooking(report, acknowledge);
       return;
     }
-    if (this.#waiting.length >= waitingMax) return;
+    if (this.#waiting.waiting >= waitingMax) return;
     const ends = isLive(before.state) && !isLive(report.state);
     const settled = ends ? (settlement ?? settlementOf(live, report)) : null;
     const atMs = Math.round(this.#clock.wallMs() - (this.#clock.monotonicMs() - report.atMs));
     this.#fleet.moveLease(live, { state: report.state, stateSinceMs: atMs, step });
-    for (const listener of this.#listeners) listener(live, before, report);
+    for (const listener of this.#listeners) listener(live, before, report, settled);
     const spec = this.#guests.specOf(before.guestId);
     this.#unbooked.set(report.leaseId, (this.#unbooked.get(report.leaseId) ?? 0) + 1);
     this.#waiting.push({
@@ -117,7 +147,6 @@ export class LeaseSteps {
       },
     });
     this.#guests.changed(before.guestId);
-    this.#writing ??= this.#writeAll();
   }
 
   /** An acknowledgement covers every step before it: while one of the lease is on its way to the books, the agent waits. */
@@ -126,35 +155,16 @@ export class LeaseSteps {
   }
 
   async flush(): Promise<void> {
-    while (this.#writing !== null) await this.#writing;
+    await this.#waiting.flush();
   }
 
   async close(): Promise<void> {
-    const drained = new AbortController();
-    await Promise.race([this.flush(), this.#clock.sleep(5_000, drained.signal)]);
-    drained.abort();
-    this.#closed = true;
+    await this.#waiting.close();
   }
 
-  async #writeAll(): Promise<void> {
-    await nextTurn();
-    while (this.#waiting.length > 0 && !this.#closed) {
-      const batch = this.#waiting.slice(0, 1_000);
-      let results: readonly StepResult[];
-      try {
-        results = await this.#store.applySteps(batch.map((waiting) => waiting.step));
-      } catch (thrown) {
-        this.#log.warn(
-          { err: thrown, waiting: this.#waiting.length },
-          "lease steps cannot be booked; trying again",
-        );
-        await this.#clock.sleep(retryMs);
-        continue;
-      }
-      this.#waiting.splice(0, batch.length);
-      await Promise.all(batch.map((waiting, index) => this.#follow(waiting, results[index])));
-    }
-    this.#writing = null;
+  /** Leads no more: what was not acknowledged stays with the agents, for the next leader. */
+  stop(): void {
+    this.#waiting.stop();
   }
 
   async #follow({ step, live, acknowledge }: Waiting, result: StepResult | undefined): Promise<void> {
@@ -166,8 +176,11 @@ export class LeaseSteps {
       );
     // The next leader has to hear of it, so the agent must not forget it.
     if (!result.applied && result.why === "stale_epoch") return;
-    if (result.applied && step.settlement !== null)
-      await this.#endAttempt(live, step.settlement, step.mover, result);
+    if (step.settlement !== null)
+      await (result.applied
+        ? this.#endAttempt(live, step.settlement, step.mover, result)
+        : this.#followRecord(live.lease, step, step.settlement, result.why));
+    if (this.#waiting.stopped.aborted) return;
     const unbooked = (this.#unbooked.get(step.leaseId) ?? 1) - 1;
     if (unbooked > 0) this.#unbooked.set(step.leaseId, unbooked);
     else this.#unbooked.delete(step.leaseId);
@@ -196,10 +209,38 @@ export class LeaseSteps {
     const pool = this.#poolOf(live);
     this.#metrics.leases.inc({ pool, outcome: settlement.outcome });
     if (settlement.outcome === "evicted") this.#metrics.evictions.inc({ pool, mover });
-    while (!this.#closed) {
+    await this.#untilDone(lease, () => this.#leaveOrWait(lease.guestId, settlement, record));
+    this.#guests.ended(lease.guestId, record);
+  }
+
+  /** The books have no such end, or another: what they say of the guest is the truth, and the queue follows it. */
+  async #followRecord(
+    lease: Lease,
+    step: LeaseStep,
+    settlement: Settlement,
+    why: StepRefusal,
+  ): Promise<void> {
+    if (why === "unknown_lease") {
+      // The SQL books may be newer than Redis and know the lease: there it ends before another bears its name.
+      this.#journal.write(stepEvent(step));
+      await this.#journal.flush();
+    }
+    await this.#untilDone(lease, async () => {
+      const record = (await this.#store.guestRecords([lease.guestId])).get(lease.guestId);
+      if (record !== undefined && record.liveLease !== "") {
+        for (const listener of this.#strayListeners) listener();
+        return;
+      }
+      await this.#leaveOrWait(lease.guestId, settlement, record);
+      this.#guests.ended(lease.guestId, record);
+    });
+  }
+
+  async #untilDone(lease: Lease, task: () => Promise<void>): Promise<void> {
+    while (!this.#waiting.stopped.aborted) {
       try {
-        await this.#leaveOrWait(lease.guestId, settlement, { guestState, record });
-        break;
+        await task();
+        return;
       } catch (thrown) {
         // Nobody repeats it for us: the books have the step. Recovery puts the queue right after a restart.
         const error = asGleanerError(thrown);
@@ -207,25 +248,25 @@ export class LeaseSteps {
           { err: error, lease: lease.id },
           "the queue does not follow the end of an attempt yet",
         );
-        if (error.code !== "REDIS_UNREACHABLE") break;
-        await this.#clock.sleep(retryMs);
+        if (error.code !== "REDIS_UNREACHABLE") return;
+        await this.#clock.sleep(retryMs, this.#waiting.stopped);
       }
     }
-    this.#guests.ended(lease.guestId, record);
   }
 
-  /** The guest's place in the queue follows its record. */
+  /** The guest's place in the queue follows its record; without one it waits. */
   async #leaveOrWait(
     guestId: string,
     settlement: Settlement,
-    { guestState, record }: Pick<StepResult & { applied: true }, "guestState" | "record">,
+    record: GuestRecord | undefined,
   ): Promise<void> {
-    if (guestState === "waiting") {
+    if (record === undefined) await this.#queue.putBack(guestId, { evictions: 0, workedMs: 0, delayMs: 0 });
+    else if (record.state === "waiting") {
       const delayMs = this.#guests.backoffMs(guestId, settlement, record);
       const { evictions, workedMs } = record;
       await this.#queue.putBack(guestId, { evictions, workedMs, delayMs });
-    } else if (guestState === "succeeded" || guestState === "failed" || guestState === "cancelled") {
-      await this.#queue.finish(guestId, guestState);
+    } else if (record.state === "succeeded" || record.state === "failed" || record.state === "cancelled") {
+      await this.#queue.finish(guestId, record.state);
     }
   }
 

@@ -48,7 +48,7 @@ export class LiveGuests {
     this.#changes.publish(viewGuest(guest.queued, guest.record, this.#fleet.leases.get(guest.leaseId)));
   }
 
-  ended(guestId: string, record: GuestRecord): void {
+  ended(guestId: string, record: GuestRecord | undefined): void {
     const guest = this.#live.get(guestId);
     if (guest === undefined) return;
     guest.record = record;

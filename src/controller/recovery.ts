@@ -15,12 +15,14 @@ export async function recover(parts: {
   store: LeaseStore;
   queue: GuestQueue;
   guests: LiveGuests;
+  clock: Clock;
   log: Logger;
 }): Promise<void> {
-  const { fleet, store, queue, guests, log } = parts;
+  const { fleet, store, queue, guests, clock, log } = parts;
   const leases = await store.liveLeases();
+  // Whenever the terms were renewed: their agents have until one term from now, whatever the wall clock did meanwhile.
   for (const lease of [...leases, ...(await store.unprovenLeases())])
-    fleet.addLease(lease, lease.renewedAtMs);
+    fleet.addLease(lease, clock.monotonicMs());
   const leaseOf = new Map(leases.map((lease) => [lease.guestId, lease]));
   const found = await queue.recover({
     liveGuestIds: new Set(leaseOf.keys()),
@@ -59,6 +61,32 @@ export async function strayLeases({
 }
 
 /**
+ * Tells the books that the leases' terms go on. One that they do not know goes on no more: Redis came back older than this
+ * controller. Its agent, not renewed, makes it leave; its guest waits in the books already, and here until it has left (I3).
+ */
+export async function renewInBooks(parts: {
+  fleet: Fleet;
+  store: LeaseStore;
+  log: Logger;
+  lookForStrays: () => void;
+}): Promise<void> {
+  const { fleet, store, log, lookForStrays } = parts;
+  const ids = [...fleet.leases.keys()];
+  const booked = await store.renew(ids);
+  for (const id of ids) {
+    const live = fleet.leases.get(id);
+    // One that ended here meanwhile has left the books by that.
+    if (live === undefined || live.disowned || booked.has(id)) continue;
+    live.disowned = true;
+    log.error(
+      { lease: id, guest: live.lease.guestId, host: live.lease.host },
+      "the books do not know a lease, Redis came back older: it is renewed no more and its guest is put back",
+    );
+    lookForStrays();
+  }
+}
+
+/**
  * Ends the leases of agents that are away for longer than a term, the notice, the kill and the proof can take: an agent that
  * lives has vacated them by then. Whether the device is clean nobody knows, so it is quarantined until the agent proves it.
  */
@@ -71,7 +99,7 @@ export function expireLeases(parts: {
   spec: (guestId: string) => { noticeMs: number } | undefined;
 }): void {
   const { fleet, steps, settings, clock, log } = parts;
-  const nowMs = clock.wallMs();
+  const nowMs = clock.monotonicMs();
   for (const live of fleet.leases.values()) {
     const { lease } = live;
     if (fleet.agents.has(lease.host)) continue;
@@ -83,6 +111,6 @@ export function expireLeases(parts: {
       { lease: lease.id, host: lease.host },
       "the agent is away for longer than the lease's term: its guest is put back, its devices are quarantined",
     );
-    steps.take({ ...lostStep(lease, clock.monotonicMs(), "its agent is away"), state: "quarantined" });
+    steps.take({ ...lostStep(lease, nowMs, "its agent is away"), state: "quarantined" });
   }
 }

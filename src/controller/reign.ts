@@ -1,17 +1,29 @@
 import { compareTokens, type FencingToken } from "../core/lease.ts";
-import type { LeaseStore } from "../store/lease-store.ts";
+import type { Lead, LeaseStore } from "../store/lease-store.ts";
+
+/** What an agent has seen that no leader may fall behind. */
+interface Seen {
+  /** The largest over its devices. */
+  readonly token: FencingToken;
+  readonly leader: { readonly generation: number; readonly epoch: number };
+}
 
 /** Under which epoch this controller commands, and in which generation tokens are given. */
 export class Reign {
-  readonly epoch: number;
+  /** Aborts, with LEADERSHIP_LOST as its reason, when the books take this controller for the leader no more. */
+  readonly lost: AbortSignal;
   readonly #store: LeaseStore;
   /** No token of the books is newer. */
   #newest: FencingToken;
 
-  constructor(store: LeaseStore, lead: Awaited<ReturnType<LeaseStore["takeLead"]>>) {
+  constructor(store: LeaseStore, lead: Lead) {
     this.#store = store;
-    this.epoch = lead.epoch;
+    this.lost = lead.lost;
     this.#newest = { generation: lead.generation, number: lead.number };
+  }
+
+  get epoch(): number {
+    return this.#store.epoch;
   }
 
   get generation(): number {
@@ -22,10 +34,15 @@ export class Reign {
     if (compareTokens(token, this.#newest) > 0) this.#newest = token;
   }
 
-  /** Begins a new generation where an agent saw a token that is newer than the books: Redis came back older (I2). */
-  async raiseAbove(token: FencingToken): Promise<"raised" | "newer_already"> {
-    if (compareTokens(token, this.#newest) <= 0) return "newer_already";
-    this.gave({ generation: await this.#store.raiseGeneration(token.generation), number: 0 });
+  /**
+   * Begins a new generation where an agent saw a token or a leader that is newer than the books: Redis came back older (I2).
+   * Throws LEADERSHIP_LOST where it is this controller that is older.
+   */
+  async raiseAbove({ token, leader }: Seen): Promise<"raised" | "newer_already"> {
+    const knowsNewerLeader = (leader.generation - this.generation || leader.epoch - this.epoch) > 0;
+    if (compareTokens(token, this.#newest) <= 0 && !knowsNewerLeader) return "newer_already";
+    const above = Math.max(token.generation, leader.generation);
+    this.gave({ generation: await this.#store.raiseGeneration(above, leader.epoch), number: 0 });
     return "raised";
   }
 }

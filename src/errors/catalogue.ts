@@ -143,10 +143,11 @@ export const catalogue = {
     remedy: "Give Gleaner a Redis 6.2 or newer with maxmemory-policy noeviction and appendonly yes.",
   },
   LEADERSHIP_LOST: {
-    status: "ABORTED",
+    status: "UNAVAILABLE",
     message:
       "Epoch {epoch} no longer leads this zone: another controller took over, or Redis came back older.",
-    remedy: "Nothing was changed. The controller takes the lead anew or stands by; ask again.",
+    remedy:
+      "Nothing was changed. This controller ends; started again, as `gleaner up` does, it takes the lead anew. Run only one for a zone, and ask again in a moment.",
   },
   LEDGER_FULL: {
     status: "RESOURCE_EXHAUSTED",

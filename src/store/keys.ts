@@ -13,8 +13,6 @@ export interface ZoneKeys {
   readonly leases: string;
   /** Hash: lease → Lease as JSON that ended without a proven hand-back. */
   readonly unproven: string;
-  /** Hash: lease → wall clock of its last renewal. */
-  readonly renewed: string;
   /** Hash: device → JSON of what its live leases hold. */
   readonly devices: string;
   /** Hash: device → JSON of why it is out of use, by cause. */
@@ -39,7 +37,6 @@ export function zoneKeys(zone: string): ZoneKeys {
     ended: key("ended"),
     leases: key("leases"),
     unproven: key("unproven"),
-    renewed: key("renewed"),
     devices: key("devices"),
     quarantines: key("quarantines"),
     memoryBefore: key("memory-before"),

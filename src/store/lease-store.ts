@@ -2,14 +2,13 @@ import type { Redis } from "ioredis";
 import { defaults } from "../config/defaults.ts";
 import type { DeviceUuid } from "../core/device.ts";
 import type { GuestState } from "../core/guest.ts";
-import { isLive, leaseTransitions, type LiveLeaseState } from "../core/lease.ts";
+import { isLive, leaseTransitions, type Lease, type LiveLeaseState } from "../core/lease.ts";
 import type { LedgerEvent } from "../core/ledger-event.ts";
 import { budgetOf } from "../core/settlement.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { zoneKeys, type ZoneKeys } from "./keys.ts";
 import { parseCauses, parseGuestRecord, parseLease } from "./lease-records.ts";
 import type {
-  BookedLease,
   GuestRecord,
   LeaseStep,
   LendRefusal,
@@ -44,7 +43,7 @@ const defaultBounds: LeaseStoreBounds = { ...defaults.ledger, ...defaults.queue 
  *
  * Every method throws REDIS_UNREACHABLE when Redis does not answer: the change may have happened or not, and calling again
  * with the same step, guest or device does no harm. Where no other answer is named, a call under an epoch that is no
- * longer Redis's own throws LEADERSHIP_LOST.
+ * longer Redis's own throws LEADERSHIP_LOST; `Lead.lost` tells of it however it was answered.
  */
 export class LeaseStore {
   readonly #redis: Redis;
@@ -53,6 +52,7 @@ export class LeaseStore {
   readonly #lends: RequestIds;
   readonly #steps: RequestIds;
   #epoch = 0;
+  #lost = new AbortController();
 
   /** `newId`: names that nobody had before. */
   constructor(redis: Redis, zone: string, bounds: LeaseStoreBounds = defaultBounds, newId?: () => string) {
@@ -64,20 +64,30 @@ export class LeaseStore {
     this.#bounds = bounds;
   }
 
-  /** Deposes whoever led before: from now on their epoch is refused. `number` is the last token's. */
-  async takeLead(atMs: number): Promise<{ epoch: number; generation: number; number: number }> {
+  /** Under which the books are written now. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Deposes whoever led before: from now on their epoch is refused. */
+  async takeLead(atMs: number): Promise<Lead> {
     const command = this.#redis.gleanerTakeLead(this.#keys.lead, atMs, this.#epoch);
     const [epoch, generation, number] = await ask(this.#redis, command);
     this.#epoch = epoch;
-    return { epoch, generation, number };
+    this.#lost = new AbortController();
+    return { epoch, generation, number, lost: this.#lost.signal };
   }
 
   /**
-   * For a Redis that came back older than what agents have seen: tokens from now on are larger than each of
-   * `aboveGeneration`. Answers the generation that stands.
+   * For a Redis that came back older than what agents have seen: from now on tokens are larger than each of
+   * `aboveGeneration`, and the epoch is larger than `aboveEpoch`. Answers the generation that stands.
    */
-  async raiseGeneration(aboveGeneration: number): Promise<number> {
-    const command = this.#redis.gleanerRaiseGeneration(this.#keys.lead, this.#epoch, aboveGeneration);
+  async raiseGeneration(aboveGeneration: number, aboveEpoch = 0): Promise<number> {
+    const { lead } = this.#keys;
+    const before = this.#epoch;
+    // Already for what is sent behind it on the same connection.
+    this.#epoch = Math.max(before, aboveEpoch + 1);
+    const command = this.#redis.gleanerRaiseGeneration(lead, before, aboveGeneration, this.#epoch);
     return this.#unlessStale(await ask(this.#redis, command));
   }
 
@@ -98,27 +108,30 @@ export class LeaseStore {
       }
       return (await askAll(this.#redis, pipeline)) as Reply[];
     });
-    return replies.map(([answer, detail]) =>
-      answer === "lent" ? { lent: parseLease(detail) } : { refused: detail as LendRefusal },
-    );
+    return replies.map(([answer, detail], index) => {
+      if (answer === "lent") return { lent: parseLease(detail) };
+      if (detail === "stale_epoch" && requests[index]?.epoch === this.#epoch) this.#lose();
+      return { refused: detail as LendRefusal };
+    });
   }
 
   /** Each step for itself, in order, and each once. After a throw, the same steps again are answered as the first time. */
   async applySteps(steps: readonly LeaseStep[]): Promise<readonly StepResult[]> {
-    const { lead, guests, ended, leases, unproven, renewed, devices, quarantines, ledger } = this.#keys;
-    const keys = [lead, guests, ended, leases, unproven, renewed, devices, quarantines, ledger];
+    const { lead, guests, ended, leases, unproven, devices, quarantines, ledger } = this.#keys;
+    const keys = [lead, guests, ended, leases, unproven, devices, quarantines, ledger];
     const { endedKeptMax, endedKeptMs } = this.#bounds;
     const names = steps.map(({ leaseId, step }) => `${leaseId} ${step}`);
     const replies = await this.#steps.ask(names, async (ids) => {
       const pipeline = this.#redis.pipeline();
       for (const [index, step] of steps.entries()) {
         const change = JSON.stringify({ ...changeOf(step), request: ids[index] });
-        const event = JSON.stringify(eventOf(step));
+        const event = JSON.stringify(stepEvent(step));
         pipeline.gleanerApplyStep(...keys, this.#epoch, change, event, endedKeptMax, endedKeptMs);
       }
       return (await askAll(this.#redis, pipeline)) as Reply[];
     });
     return replies.map(([answer, detail]) => {
+      if (detail === "stale_epoch") this.#lose();
       if (answer !== "applied") return { applied: false, why: detail as StepRefusal };
       const record = parseGuestRecord(detail);
       return { applied: true, guestState: record.state, record };
@@ -137,24 +150,24 @@ export class LeaseStore {
     return parseGuestRecord(this.#unlessStale(await ask(this.#redis, command)));
   }
 
-  /** Those of the leases that live in the books; notes that their terms were renewed. */
-  async renew(leaseIds: readonly string[], atMs: number): Promise<ReadonlySet<string>> {
-    const { lead, leases, renewed } = this.#keys;
+  /** Those of the leases that live in the books. To be asked without any too: it tells a leader that was deposed. */
+  async renew(leaseIds: readonly string[]): Promise<ReadonlySet<string>> {
+    const { lead, leases } = this.#keys;
     const live = new Set<string>();
-    for (const batch of batches(leaseIds)) {
-      const command = this.#redis.gleanerRenew(lead, leases, renewed, this.#epoch, atMs, ...batch);
+    for (const batch of leaseIds.length === 0 ? [[]] : batches(leaseIds)) {
+      const command = this.#redis.gleanerRenew(lead, leases, this.#epoch, ...batch);
       for (const id of this.#unlessStale(await ask(this.#redis, command))) live.add(id);
     }
     return live;
   }
 
-  async liveLeases(): Promise<BookedLease[]> {
-    return this.#bookedLeases(this.#keys.leases);
+  async liveLeases(): Promise<Lease[]> {
+    return [...(await this.#entries(this.#keys.leases)).values()].map(parseLease);
   }
 
   /** Leases that ended without a proven hand-back: a later `released` step of theirs frees their devices. */
-  async unprovenLeases(): Promise<BookedLease[]> {
-    return this.#bookedLeases(this.#keys.unproven);
+  async unprovenLeases(): Promise<Lease[]> {
+    return [...(await this.#entries(this.#keys.unproven)).values()].map(parseLease);
   }
 
   /** Of those guests that have one; the others are fresh. */
@@ -193,14 +206,6 @@ export class LeaseStore {
     this.#unlessStale(await ask(this.#redis, command));
   }
 
-  async #bookedLeases(key: string): Promise<BookedLease[]> {
-    const [leases, renewed] = [await this.#entries(key), await this.#entries(this.#keys.renewed)];
-    return [...leases.values()].map((json) => {
-      const lease = parseLease(json);
-      return Object.assign(lease, { renewedAtMs: Number(renewed.get(lease.id) ?? lease.lentAtMs) });
-    });
-  }
-
   async #entries(key: string): Promise<Map<string, string>> {
     const entries = new Map<string, string>();
     let cursor = "0";
@@ -229,13 +234,24 @@ export class LeaseStore {
   }
 
   #unlessStale<T>(reply: T | null): T {
-    if (reply === null) throw this.#leadershipLost();
+    if (reply === null) throw this.#lose();
     return reply;
   }
 
-  #leadershipLost(): GleanerError {
-    return new GleanerError("LEADERSHIP_LOST", { epoch: this.#epoch });
+  #lose(): GleanerError {
+    const lost = new GleanerError("LEADERSHIP_LOST", { epoch: this.#epoch });
+    this.#lost.abort(lost);
+    return lost;
   }
+}
+
+export interface Lead {
+  readonly epoch: number;
+  readonly generation: number;
+  /** Of the last token that was given. */
+  readonly number: number;
+  /** Aborts, with LEADERSHIP_LOST as its reason, at the first answer by which the books refuse this leader. */
+  readonly lost: AbortSignal;
 }
 
 type Reply = readonly [answer: string, detail: string];
@@ -279,7 +295,8 @@ const guestStates: Readonly<Record<LiveLeaseState, GuestState>> = {
   killing: "vacating",
 };
 
-function eventOf({
+/** As the script writes it into the ledger with the step. */
+export function stepEvent({
   leaseId,
   state,
   mover,

@@ -28,7 +28,7 @@ describe("lend", () => {
       step: 0,
       grants,
     });
-    expect(await books.store.liveLeases()).toMatchObject([{ id: "g:1", grants, renewedAtMs: 100 }]);
+    expect(await books.store.liveLeases()).toMatchObject([{ id: "g:1", grants }]);
     expect((await books.store.guestRecords(["g", "fresh"])).get("g")).toEqual({
       tenant: "acme",
       state: "starting",
@@ -132,12 +132,47 @@ describe("lend", () => {
     });
     const lost = { code: "LEADERSHIP_LOST" };
     await expect(books.store.cancel("c", "acme", "", 1)).rejects.toMatchObject(lost);
-    await expect(books.store.renew(["a:1"], 1)).rejects.toMatchObject(lost);
+    await expect(books.store.renew([])).rejects.toMatchObject(lost);
     await expect(books.store.setQuarantine("gpu-0", "why", 1)).rejects.toMatchObject(lost);
     await expect(books.store.raiseGeneration(1)).rejects.toMatchObject(lost);
     expect(await books.events()).toEqual(before);
     expect(await other.events()).toEqual([]);
     expect(await books.store.liveLeases()).toMatchObject([{ id: "a:1", state: "starting" }]);
+  });
+
+  it("I2: tells a leader that was deposed by whatever answer comes first, and only once it leads no more", async () => {
+    await using books = await TestBooks.open(redis.url);
+    const asks: Record<string, (epoch: number) => Promise<unknown>> = {
+      lend: (epoch) => books.lend({ guestId: "b", epoch, grants: [share(1, 0, "gpu-1")] }),
+      step: () => books.step(lease, { step: 1, state: "running" }),
+      renew: () => books.store.renew([]),
+      cancel: () => books.store.cancel("c", "acme", "", 1),
+      quarantine: () => books.store.setQuarantine("gpu-0", "why", 1),
+      raise: () => books.store.raiseGeneration(1),
+    };
+    const lease = await books.lent({ guestId: "a" });
+    for (const [name, ask] of Object.entries(asks)) {
+      const { epoch, lost } = await books.store.takeLead(2);
+      expect(await books.lend({ guestId: "b", epoch: epoch - 1 })).toEqual({ refused: "stale_epoch" });
+      expect(lost.aborted).toBe(false);
+      await books.redis.hset(`gleaner:{${books.zone}}:lead`, "epoch", epoch + 1);
+      await ask(epoch).catch(() => {});
+      expect({ name, reason: lost.reason as unknown }).toMatchObject({
+        name,
+        reason: { code: "LEADERSHIP_LOST", details: { epoch } },
+      });
+    }
+  });
+
+  it("I2: leads on under an epoch above the one that it is told of, also for what is asked meanwhile", async () => {
+    await using books = await TestBooks.open(redis.url);
+    const raised = books.store.raiseGeneration(1, 7);
+    books.epoch = books.store.epoch;
+    const lent = books.lent({ guestId: "a" });
+    expect(await raised).toBe(2);
+    expect(await lent).toMatchObject({ epoch: 8, token: { generation: 2 } });
+    expect(await books.store.renew(["a:1"])).toEqual(new Set(["a:1"]));
+    expect((await books.store.takeLead(2)).epoch).toBe(9);
   });
 
   it("I2: takes a Redis that came back older for another leader's", async () => {
@@ -218,12 +253,11 @@ describe("lend", () => {
 });
 
 describe("renew", () => {
-  it("tells which leases live in the books and keeps when", async () => {
+  it("tells which leases live in the books", async () => {
     await using books = await TestBooks.open(redis.url);
     await books.lent({ guestId: "a" });
-    expect(await books.store.renew(["a:1", "b:1"], 5_000)).toEqual(new Set(["a:1"]));
-    expect(await books.store.liveLeases()).toMatchObject([{ id: "a:1", renewedAtMs: 5_000 }]);
+    expect(await books.store.renew(["a:1", "b:1"])).toEqual(new Set(["a:1"]));
     const many = Array.from({ length: 2_500 }, (_, index) => `none:${index}`);
-    expect(await books.store.renew([...many, "a:1"], 6_000)).toEqual(new Set(["a:1"]));
+    expect(await books.store.renew([...many, "a:1"])).toEqual(new Set(["a:1"]));
   });
 });

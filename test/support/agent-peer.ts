@@ -30,6 +30,8 @@ export class AgentPeer {
   readonly devices: readonly string[];
   readonly leases = new Map<string, PeerLease>();
   readonly commands: Body[] = [];
+  /** Resolves with what the controller ended the present stream with; undefined: with nothing. */
+  ended: Promise<unknown> = Promise.resolve();
   /** What a guest does once it is started; default: it runs until told otherwise. */
   readonly #onStart: (peer: AgentPeer, lease: PeerLease, start: StartCommand) => void;
   readonly #pool: string;
@@ -83,7 +85,7 @@ export class AgentPeer {
     });
     const incoming = clients.agents.connect(this.#outgoing, { signal: this.#abort.signal });
     const welcomed = Promise.withResolvers<void>();
-    void (async () => {
+    this.ended = (async () => {
       try {
         for await (const message of incoming) {
           if (message.body?.$case === "welcome") welcomed.resolve();
@@ -91,7 +93,9 @@ export class AgentPeer {
         }
       } catch (thrown) {
         welcomed.reject(thrown);
+        return thrown;
       }
+      return undefined;
     })();
     await welcomed.promise;
   }

@@ -40,9 +40,10 @@ of its own zone: REDIS_URL, or redisUrl in the settings file. Logs go to stderr,
       await serveUntilStopped(async () => {
         const { dataDir, redisUrl } = settings;
         const running = await startController({ settings, dataDir, redisUrl, logger, version: version() });
-        const { apiAddress, httpAddress } = running;
+        const { apiAddress, httpAddress, lost } = running;
         return {
           addresses: { apiAddress, httpAddress },
+          lost,
           stop: () => running.stop(),
           debugDump: () => running.debugDump(),
         };

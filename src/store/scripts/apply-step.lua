@@ -1,4 +1,4 @@
--- KEYS: lead, guests, ended, leases, unproven, renewed, devices, quarantines, ledger.
+-- KEYS: lead, guests, ended, leases, unproven, devices, quarantines, ledger.
 -- ARGV: epoch, the step as JSON, its ledger event as JSON, endedKeptMax, endedKeptMs.
 -- Answers {"applied", the guest's record as JSON} or {"refused", why}.
 local keys = {
@@ -6,10 +6,9 @@ local keys = {
   ended = KEYS[3],
   leases = KEYS[4],
   unproven = KEYS[5],
-  renewed = KEYS[6],
-  devices = KEYS[7],
-  quarantines = KEYS[8],
-  ledger = KEYS[9],
+  devices = KEYS[6],
+  quarantines = KEYS[7],
+  ledger = KEYS[8],
 }
 local step = cjson.decode(ARGV[2])
 local settlement = step.settlement
@@ -104,7 +103,6 @@ if not is_final then
   write(keys.guests, step.guestId, guest)
 elseif is_live then
   redis.call("HDEL", keys.leases, lease.id)
-  redis.call("HDEL", keys.renewed, lease.id)
   free_devices(lease)
   if step.state == "quarantined" then
     write(keys.unproven, lease.id, lease)
