@@ -10,6 +10,8 @@ describe("createMetrics", () => {
       "gleaner_agents_connected",
       "gleaner_build_info",
       "gleaner_cycle_seconds",
+      "gleaner_decision_cycles_total",
+      "gleaner_decision_journal_on",
       "gleaner_devices",
       "gleaner_evictions_total",
       "gleaner_guests",
