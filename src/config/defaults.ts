@@ -109,7 +109,7 @@ export const defaults = {
     weight: 1,
   },
   blackHole: {
-    /** A device on which this many different guests failed at once within the time is quarantined. */
+    /** Different guests that fail at once on a device, where nothing but the device explains it, before it is quarantined. */
     failuresMax: 3,
     failedWithinMs: 10 * second,
     forMs: 30 * minute,

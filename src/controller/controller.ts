@@ -153,10 +153,10 @@ export async function startController(options: ControllerOptions): Promise<Runni
     metrics,
     settings: settings.recall,
   });
-  steps.onStep((_, before, step) => {
+  steps.onStep((_, before, step, settlement) => {
     recalls.stepped(before, step);
     owners.stepped(before, step);
-    quarantines.stepped(before, step);
+    quarantines.stepped(before, step, settlement);
   });
   steps.onStep((_, before, step) => memory.stepped(before, step));
 

@@ -1,5 +1,6 @@
 import { BlackHoleWatch } from "../core/black-hole.ts";
 import type { Lease } from "../core/lease.ts";
+import type { Settlement } from "../core/ledger-event.ts";
 import type { LeaseStep } from "../api/convert/lease.ts";
 import type { Settings } from "../config/settings.ts";
 import type { LeaseStore } from "../store/lease-store.ts";
@@ -57,24 +58,18 @@ export class Quarantines {
     return this.#causes.get(uuid)?.values().next().value ?? null;
   }
 
-  /** Called for every step. */
-  stepped(before: Lease, step: LeaseStep): void {
+  /** Called for every step; `settlement` with the end of an attempt. */
+  stepped(before: Lease, step: LeaseStep, settlement: Settlement | null): void {
     const uuids = before.grants.map(({ device }) => device);
+    this.#judge(before, step, settlement);
     if (step.state === "quarantined") {
       for (const uuid of uuids) this.#add(uuid, before.id, step.detail || "the hand-back was not proven");
       this.#log.error(
         { lease: before.id, devices: uuids, detail: step.detail },
         "quarantined: the hand-back was not proven",
       );
-      return;
-    }
-    if (step.state !== "released") return;
-    for (const uuid of uuids) this.#lift(uuid, before.id);
-    if (step.mover !== "guest" || step.end === null) return;
-    const { exitCode } = step.end;
-    for (const uuid of uuids) {
-      if (exitCode === 0 || exitCode === 85) this.#watch.succeeded(uuid);
-      else this.#failed(uuid, before.guestId, this.#clock.wallMs() - before.lentAtMs);
+    } else if (step.state === "released") {
+      for (const uuid of uuids) this.#lift(uuid, before.id);
     }
   }
 
@@ -110,17 +105,22 @@ export class Quarantines {
     }
   }
 
-  #failed(uuid: string, guestId: string, ranMs: number): void {
+  #judge(
+    { grants, host, tenant, guestId, state }: Lease,
+    step: LeaseStep,
+    settlement: Settlement | null,
+  ): void {
     const nowMs = this.#clock.monotonicMs();
-    const verdict = this.#watch.failed(uuid, guestId, ranMs, nowMs);
-    if (verdict === null) return;
-    this.#add(uuid, blackHole, verdict.reason);
-    this.#blackUntilMs.set(uuid, nowMs + this.#forMs);
-    this.#log.error(
-      { device: uuid, reason: verdict.reason },
-      "quarantined: guests keep failing on the device",
-    );
-    void this.#write(uuid, verdict.reason, this.#clock.wallMs());
+    for (const { device } of grants) {
+      const attempt = { device, host, tenant, guestId };
+      if (state === "starting" && step.state === "running") this.#watch.began(attempt, nowMs);
+      const reason = settlement === null ? null : this.#watch.ended(attempt, settlement, nowMs);
+      if (reason === null) continue;
+      this.#add(device, blackHole, reason);
+      this.#blackUntilMs.set(device, nowMs + this.#forMs);
+      this.#log.error({ device, lastGuest: guestId, reason }, `quarantined as a black hole: ${reason}`);
+      void this.#write(device, reason, this.#clock.wallMs());
+    }
   }
 
   #add(uuid: string, cause: string, reason: string): void {

@@ -4,10 +4,12 @@ import { Quarantines } from "../../src/controller/quarantine.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { createLogger } from "../../src/runtime/log.ts";
 import type { Lease } from "../../src/core/lease.ts";
+import { LeaseState, Mover } from "../../src/gen/gleaner/v1/agents.ts";
+import { GuestState } from "../../src/gen/gleaner/v1/guests.ts";
+import { AgentPeer } from "../support/agent-peer.ts";
+import { processGuest, startTestController } from "../support/controller.ts";
 import { settlement, TestBooks } from "../support/lease-books.ts";
 import { startTestRedis, type TestRedis } from "../support/redis.ts";
-
-/** What a controller that starts again makes of the devices that were out of use before. */
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -48,6 +50,39 @@ async function restarted(books: TestBooks, wallMs: number, leases: readonly Leas
 async function untilFree(books: TestBooks): Promise<void> {
   while ((await books.store.quarantines()).size > 0);
 }
+
+describe("a device on which every guest fails at once", () => {
+  it("I11: stays in use for one tenant's broken batch, and is a black hole once another tenant's guest fails too", async () => {
+    await using own = await startTestRedis();
+    await using test = await startTestController({ redisUrl: own.url });
+    const peer = new AgentPeer({
+      host: "host-a",
+      devices: [device],
+      onStart: (self, lease) => {
+        self.report(lease, LeaseState.RUNNING);
+        self.report(lease, LeaseState.RELEASED, { mover: Mover.GUEST, exitCode: 127, workedMs: 3 });
+      },
+    });
+    await peer.connect(test.controller.apiAddress);
+    peer.sample(0);
+    const { guests, reports } = test.clients;
+    const submit = async (tenant: string) =>
+      (await guests.submit({ spec: processGuest({ tenant }), idempotencyKey: "" })).guest!.id;
+    const failed = async (id: string) => {
+      for await (const { guest } of guests.watch({ ids: [id], tenant: "", changesOnly: false }))
+        if (guest?.state === GuestState.FAILED) return;
+    };
+    for (let guest = 0; guest < 5; guest++) await failed(await submit("hasty"));
+    await failed(await submit("careful"));
+    for await (const { devices } of reports.watchFleet({ intervalMs: 100 })) {
+      const seen = devices.find(({ uuid }) => uuid === device);
+      if (!seen?.reason.includes("guests")) continue;
+      expect(seen.reason).toMatch(/^4 guests of 2 tenants failed within 10000 ms of their start/);
+      break;
+    }
+    peer.disconnect();
+  });
+});
 
 describe("the quarantine of a device, over restarts", () => {
   it("of a black hole goes on from when it began, and ends on time", async () => {
@@ -90,7 +125,7 @@ describe("the quarantine of a device, over restarts", () => {
       expect(quarantines.of(device)).toBe("will not die");
       const proof = async () => {
         await books.step(lease, { step: 2, state: "released" });
-        quarantines.stepped(leases[0]!, released(leases[0]!));
+        quarantines.stepped(leases[0]!, released(leases[0]!), null);
       };
       if (proofFirst) await proof();
       else pass(forMs);
