@@ -29,7 +29,7 @@ describe("the memory of a device after its last guest", () => {
     });
   });
 
-  it("I6 I10: is not proven by a reading that is missing, nor by one at which nothing is known of the owner", () => {
+  it("I6, I10: is not proven by a reading that is missing, nor by one at which nothing is known of the owner", () => {
     expect(word(59_999, null)).toBe("open");
     expect(word(60_000, null)).toBe("unproven");
     expect(word(60_000, 1_000, unknown)).toBe("open");
