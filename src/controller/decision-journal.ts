@@ -13,7 +13,7 @@ import {
   type JournalHead,
 } from "./decision-files.ts";
 import { frameOf } from "./decision-frames.ts";
-import { CycleWriter, type DecidedCycle } from "./decision-text.ts";
+import { CycleWriter, type DecidedCycle, type JournalledCycle } from "./decision-text.ts";
 import { Slices } from "./slices.ts";
 
 export interface JournalPlace {
@@ -108,10 +108,11 @@ export class DecisionJournal {
   async #write(cycle: DecidedCycle): Promise<void> {
     if (this.#file === null || this.#isFull(this.#file)) return this.#begin(cycle);
     const file = this.#file;
-    const record = await this.#recordOf(cycle, file.writer);
+    const missed = this.#missed;
+    const record = await this.#recordOf({ ...cycle, missed }, file.writer);
     if ((await this.#makeRoom(record.length, file.bytes)) && (await appendTo(file.path, record))) {
       file.bytes += record.length;
-      this.#kept();
+      this.#kept(missed);
       return;
     }
     // Somebody removed the file, or the cycle is far larger than those before: the next one begins a new file.
@@ -128,9 +129,10 @@ export class DecisionJournal {
       settings: this.#settings,
     };
     const writer = new CycleWriter();
+    const missed = this.#missed;
     const record = Buffer.concat([
       await frameOf([Buffer.from(`${JSON.stringify(head)}\n`)]),
-      await this.#recordOf(cycle, writer),
+      await this.#recordOf({ ...cycle, missed }, writer),
     ]);
     const bytes = record.length;
     if (bytes > bytesMax / 4)
@@ -144,11 +146,11 @@ export class DecisionJournal {
     const path = journalPath(dir, Math.max(cycle.atMs, (this.#others.at(-1)?.beganMs ?? 0) + 1));
     await writeFile(path, record, { flag: "wx" });
     this.#file = { path, writer, firstBytes: bytes, bytes };
-    this.#kept();
+    this.#kept(missed);
   }
 
-  async #recordOf(cycle: DecidedCycle, writer: CycleWriter): Promise<Buffer> {
-    return frameOf(await writer.write({ ...cycle, missed: this.#missed }, new Slices()));
+  async #recordOf(cycle: JournalledCycle, writer: CycleWriter): Promise<Buffer> {
+    return frameOf(await writer.write(cycle, new Slices()));
   }
 
   /** A file is worth as much as its whole snapshot takes, at the least. */
@@ -169,8 +171,9 @@ export class DecisionJournal {
     return true;
   }
 
-  #kept(): void {
-    this.#missed = 0;
+  /** The record tells of so many that were missed. */
+  #kept(missed: number): void {
+    this.#missed -= missed;
     this.#tell({ kind: "kept" });
   }
 
