@@ -27,7 +27,7 @@ export type ToBooks =
   /** The last question: books what is in the stream. */
   | { readonly kind: "close" };
 
-/** One answer to each question, in their order; `ended` and `log` come by themselves. */
+/** One answer to each question, in their order; `ended`, `begunAnew` and `log` come by themselves. */
 export type FromBooks =
   /** Time of the newest entry, ms; null: none. */
   | { readonly kind: "opened"; readonly seenToMs: number | null }
@@ -36,5 +36,7 @@ export type FromBooks =
   | { readonly kind: "closed" }
   | { readonly kind: "failed"; readonly error: PlainError }
   | { readonly kind: "ended"; readonly ended: EndedGuests }
+  /** They were damaged, and know only what the stream still holds. */
+  | { readonly kind: "begunAnew" }
   /** A line of the log, as JSON. */
   | { readonly kind: "log"; readonly line: string };

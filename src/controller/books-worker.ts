@@ -67,7 +67,13 @@ async function answerTo(question: ToBooks): Promise<FromBooks> {
 
 async function openAll(): Promise<Open> {
   const redis = await connectRedis(data.redisUrl, { name: "books", logger: log });
-  const books = openBooks(data.path);
+  const books = openBooks(data.path, () => {
+    log.error(
+      { path: data.path },
+      "the books are damaged: they are set aside, and begin anew from the stream",
+    );
+    tell({ kind: "begunAnew" });
+  });
   tellEnded(books);
   const drain = startDrain({
     stream: new LedgerStream(redis, data.zone, data.ledger, log),

@@ -42,6 +42,7 @@ import { Reign } from "./reign.ts";
 import { RemoteBooks } from "./remote-books.ts";
 import { Reports } from "./report-desk.ts";
 import { Snapshots } from "./snapshots.ts";
+import { tellAnew } from "./tell-anew.ts";
 import { TenantUses } from "./tenant-uses.ts";
 
 export interface ControllerOptions {
@@ -160,6 +161,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
   });
   steps.onStep((_, before, step) => memory.stepped(before, step));
 
+  books.onBegunAnew(() => void tellAnew({ fleet, signals, journal, clock }));
   await recover({ fleet, store, queue, guests, clock, log });
   await quarantines.load();
   await memory.load();

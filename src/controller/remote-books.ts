@@ -39,6 +39,7 @@ export class RemoteBooks {
   #problem: string | null = null;
   #seenToMs: number | null = null;
   #ended: EndedGuests = {};
+  #begunAnew: () => void = () => {};
 
   private constructor(options: RemoteBooksOptions) {
     this.#options = options;
@@ -59,6 +60,11 @@ export class RemoteBooks {
   /** Why nobody keeps the books now; null: somebody does. */
   get problem(): string | null {
     return this.#problem;
+  }
+
+  /** Calls when they were damaged: from then on they know nothing of what began before. */
+  onBegunAnew(act: () => void): void {
+    this.#begunAnew = act;
   }
 
   /** As of the last batch that was booked. */
@@ -164,6 +170,7 @@ export class RemoteBooks {
 
   #hear(message: FromBooks): boolean {
     if (message.kind === "ended") this.#ended = message.ended;
+    else if (message.kind === "begunAnew") this.#begunAnew();
     else if (message.kind === "log") relay(message.line, this.#options.log);
     else return false;
     return true;

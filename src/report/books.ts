@@ -3,6 +3,7 @@ import { Account } from "../core/account.ts";
 import type { GuestState } from "../core/guest.ts";
 import type { LedgerEvent } from "../core/ledger-event.ts";
 import type { DecisionQuery, DecisionView, ReportQuery } from "../api/ports.ts";
+import { GleanerError } from "../errors/gleaner-error.ts";
 import { computeReport } from "./compute.ts";
 import { factsOf, type LeaseFacts } from "./lease-facts.ts";
 import { openPostings } from "./postings.ts";
@@ -37,16 +38,84 @@ export interface Books extends BooksReader {
   endedGuests(): Readonly<Partial<Record<GuestState, number>>>;
 }
 
-/** For one writer. A damaged file is set aside and the books begin anew, which the reports then say. */
-export function openBooks(path: string): Books {
+/**
+ * For one writer. A damaged file is set aside and the books begin anew, which the reports then say: who reads the
+ * stream from `lastId` on rebuilds them as far as it reaches. `begunAnew` is called then, whenever the damage shows.
+ */
+export function openBooks(path: string, begunAnew: () => void = () => {}): Books {
+  return new MendingBooks(path, begunAnew);
+}
+
+function openSqlBooks(path: string, begunAnew: () => void): SqlBooks {
   const { db, setAside } = openForWriting(path);
   try {
-    return new SqlBooks(db, path, setAside);
+    const books = new SqlBooks(db, path, setAside);
+    if (setAside !== null) begunAnew();
+    return books;
   } catch (thrown) {
     db.close();
     if (!isDamage(thrown)) throw unreadable(path, thrown);
-    const damaged = moveAside(path);
-    return new SqlBooks(openForWriting(path).db, path, damaged);
+    return beginAnew(path, begunAnew);
+  }
+}
+
+function beginAnew(path: string, begunAnew: () => void): SqlBooks {
+  const setAside = moveAside(path);
+  const books = new SqlBooks(openForWriting(path).db, path, setAside);
+  begunAnew();
+  return books;
+}
+
+/** What fails by damage is thrown, but not a second time: the books have begun anew by then. */
+class MendingBooks implements Books {
+  readonly #path: string;
+  readonly #begunAnew: () => void;
+  #books: SqlBooks;
+
+  constructor(path: string, begunAnew: () => void) {
+    this.#path = path;
+    this.#begunAnew = begunAnew;
+    this.#books = openSqlBooks(path, begunAnew);
+  }
+
+  apply(entries: readonly LedgerEntry[]): void {
+    this.#mended(() => this.#books.apply(entries));
+  }
+
+  report(query: ReportQuery): Report {
+    return this.#mended(() => this.#books.report(query));
+  }
+
+  decisions(query: DecisionQuery): readonly DecisionView[] {
+    return this.#mended(() => this.#books.decisions(query));
+  }
+
+  endedGuests(): Readonly<Partial<Record<GuestState, number>>> {
+    return this.#mended(() => this.#books.endedGuests());
+  }
+
+  lastId(): string {
+    return this.#books.lastId();
+  }
+
+  seenToMs(): number | null {
+    return this.#books.seenToMs();
+  }
+
+  close(): void {
+    this.#books.close();
+  }
+
+  #mended<T>(act: () => T): T {
+    try {
+      return act();
+    } catch (thrown) {
+      if (!isDamage(thrown) && !(thrown instanceof Error && isDamage(thrown.cause))) throw thrown;
+      this.#books.close();
+      this.#books = beginAnew(this.#path, this.#begunAnew);
+      const problem = "their file was damaged and is set aside; they begin anew";
+      throw new GleanerError("BOOKS_UNAVAILABLE", { problem }, { cause: thrown });
+    }
   }
 }
 
@@ -137,7 +206,7 @@ class SqlBooks implements Books {
       this.#db.exec("COMMIT");
     } catch (thrown) {
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      this.#load();
+      if (!isDamage(thrown)) this.#load();
       throw thrown;
     }
     this.#lastId = last.id;

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ResourceLimits } from "node:worker_threads";
@@ -16,6 +16,7 @@ import { createLogger } from "../../src/runtime/log.ts";
 import { connectRedis } from "../../src/store/connection.ts";
 import { zoneKeys } from "../../src/store/keys.ts";
 import { LedgerStream } from "../../src/store/ledger-stream.ts";
+import { damageBooks } from "../support/damage.ts";
 import { deviceEvent } from "../support/ledger-events.ts";
 import { freshZone, startTestRedis, type TestRedis } from "../support/redis.ts";
 
@@ -52,6 +53,7 @@ describe("books kept on a thread of their own", () => {
   let path: string;
   let opened: RemoteBooks[];
   let logged: Record<string, unknown>[];
+  let begunAnew: number;
   beforeAll(async () => {
     server = await startTestRedis();
     redis = await connectRedis(server.url, { name: "test" });
@@ -67,6 +69,7 @@ describe("books kept on a thread of their own", () => {
     path = join(dir, "ledger.sqlite");
     opened = [];
     logged = [];
+    begunAnew = 0;
   });
   afterEach(async () => {
     await Promise.all(opened.map(async (books) => books.close()));
@@ -79,8 +82,16 @@ describe("books kept on a thread of their own", () => {
       level: "info",
       stream: { write: (line) => logged.push(JSON.parse(line) as Record<string, unknown>) },
     });
-    const options = { path, redisUrl: server.url, zone, ledger, clock: systemClock, log };
+    const options = {
+      path,
+      redisUrl: server.url,
+      zone,
+      ledger,
+      clock: systemClock,
+      log,
+    };
     const books = await RemoteBooks.open(limits === undefined ? options : { ...options, limits });
+    books.onBegunAnew(() => (begunAnew += 1));
     opened.push(books);
     return books;
   }
@@ -172,6 +183,24 @@ describe("books kept on a thread of their own", () => {
     impatient.abort();
     for (const each of gone) await expect(each).rejects.toMatchObject({ name: "AbortError" });
     expect((await served).devices).toHaveLength(1);
+  });
+
+  it("are set aside when they are damaged under way, begin anew from the stream, and name the gap", async () => {
+    const books = await open();
+    await stream.append(Array.from({ length: 500 }, (_, i) => deviceEvent(`gpu-${i}`, 0)));
+    await reportOf(books);
+    damageBooks(path);
+    await stream.append([deviceEvent("gpu-0", 5), { type: "alive", atMs: 9 }]);
+
+    await expect(reportOf(books)).rejects.toMatchObject({ code: "BOOKS_UNAVAILABLE" });
+    expect(begunAnew).toBe(1);
+    expect(await reportOf(books)).toMatchObject({
+      toMs: 9,
+      devices: [{ device: "gpu-0" }],
+      gaps: [expect.stringContaining(".damaged-1")],
+    });
+    expect(await stream.length()).toBe(0);
+    expect(readdirSync(dir)).toContain("ledger.sqlite.damaged-1");
   });
 
   it("are kept by another thread when theirs dies: nothing is lost or counted twice, and until then they say so", async () => {
