@@ -229,7 +229,7 @@ export interface GuestSpec {
   retries?:
     | number
     | undefined;
-  /** Evictions after which the guest ends as failed. Default 100. */
+  /** Evictions after which the guest ends as failed; a lost host and an exit 85 without notice count as one. Default 100. */
   evictionsMax?:
     | number
     | undefined;
