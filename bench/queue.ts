@@ -9,6 +9,7 @@ import { connectRedis } from "../src/store/connection.ts";
 import { startRedisServer } from "../src/store/redis-server.ts";
 import { median } from "./harness/statistics.ts";
 import type { Bench, BenchValues } from "./harness/bench.ts";
+import { inParallel } from "./harness/in-parallel.ts";
 
 const bench: Bench = {
   name: "queue",
@@ -75,18 +76,6 @@ async function run({ rounds = 0, batch = 0, inFlight = 0, unary = 0, lanes = 0 }
 
 async function submitOne(queue: GuestQueue, spec: GuestSpec): Promise<void> {
   await queue.submit([{ spec, idempotencyKey: "" }]);
-}
-
-async function inParallel(
-  count: number,
-  inFlight: number,
-  act: (i: number) => Promise<unknown>,
-): Promise<void> {
-  let next = 0;
-  const worker = async () => {
-    while (next < count) await act(next++);
-  };
-  await Promise.all(Array.from({ length: inFlight }, worker));
 }
 
 function specOf(lane: number): GuestSpec {

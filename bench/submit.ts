@@ -1,11 +1,13 @@
 import { join } from "node:path";
 import { Queue } from "bullmq";
-import { submissionOf } from "./harness/guests.ts";
 import { connectRedis } from "../src/store/connection.ts";
 import { LeaseState, Mover } from "../src/gen/gleaner/v1/agents.ts";
-import { GuestState } from "../src/gen/gleaner/v1/guests.ts";
+import { GuestServiceDefinition, GuestState } from "../src/gen/gleaner/v1/guests.ts";
 import { AgentPeer } from "../test/support/agent-peer.ts";
 import type { Bench, BenchValues } from "./harness/bench.ts";
+import { submissionOf } from "./harness/guests.ts";
+import { inParallel } from "./harness/in-parallel.ts";
+import { LoadClient } from "./harness/load-client.ts";
 import { BenchProcess, loopback, startStack, type BenchStack } from "./harness/stack.ts";
 import { median } from "./harness/statistics.ts";
 
@@ -39,20 +41,41 @@ const settings = {
 };
 
 async function run(options: BenchValues) {
-  const { rounds = 0, batch = 0, inFlight = 0, unary = 0 } = options;
+  return {
+    params: { ...options },
+    metrics: {
+      ...(await measureSubmissions(options)),
+      admissionsPerS: await measureAdmissions(options),
+      admissionsWithProcessPerS: await measureProcesses(options),
+    },
+  };
+}
+
+/**
+ * One process makes the load of all kinds, raw BullMQ's too, as one connection each. `echo` is Submit on a gRPC server
+ * that does nothing: the most that this machine has to give. `ownClient` is Submit by the product's own client.
+ */
+async function measureSubmissions({ rounds = 0, batch = 0, inFlight = 0, unary = 0 }: BenchValues) {
   await using stack = await startStack(settings);
   const redis = await connectRedis(stack.redis.url, { name: "bench", maxRetriesPerRequest: null });
+  using _redis = { [Symbol.dispose]: () => redis.disconnect() };
   const raw = new Queue("raw", { connection: redis, prefix: "{raw}" });
   await raw.waitUntilReady();
+  await using echo = await BenchProcess.start({ role: "echo" });
+  using controllerLoad = new LoadClient(stack.controller.address);
+  using echoLoad = new LoadClient(echo.address);
 
   const { guests } = stack.clients;
+  const { fullName, methods } = GuestServiceDefinition;
+  const submissions = () => Array.from({ length: batch }, (_, i) => submissionOf(i));
   const kinds = {
-    rawBatch: () =>
-      raw.addBulk(Array.from({ length: batch }, (_, i) => ({ name: "guest", data: submissionOf(i) }))),
-    submitBatch: () =>
-      guests.submitBatch({ requests: Array.from({ length: batch }, (_, i) => submissionOf(i)) }),
-    rawUnary: () => inParallel(unary, inFlight, (i) => raw.add("guest", submissionOf(i))),
-    submitUnary: () => inParallel(unary, inFlight, (i) => guests.submit(submissionOf(i))),
+    rawBatch: () => raw.addBulk(submissions().map((data) => ({ name: "guest", data }))),
+    submitBatch: () => guests.submitBatch({ requests: submissions() }),
+    raw: () => inParallel(unary, inFlight, (i) => raw.add("guest", submissionOf(i))),
+    submit: () =>
+      inParallel(unary, inFlight, (i) => controllerLoad.call(fullName, methods.submit, submissionOf(i))),
+    echo: () => inParallel(unary, inFlight, (i) => echoLoad.call(fullName, methods.submit, submissionOf(i))),
+    ownClient: () => inParallel(unary, inFlight, (i) => guests.submit(submissionOf(i))),
   };
   const warmUp = 4;
   const tookMs: Record<string, number[]> = {};
@@ -62,21 +85,19 @@ async function run(options: BenchValues) {
       await act();
       if (round >= 0) (tookMs[kind] ??= []).push(performance.now() - startedMs);
     }
-  redis.disconnect();
   const perS = (kind: keyof typeof kinds, count: number) => (count / median(tookMs[kind] ?? [])) * 1_000;
-  const admissionsPerS = await measureAdmissions(options);
+  const [rawBatchPerS, submitBatchPerS] = [perS("rawBatch", batch), perS("submitBatch", batch)];
+  const [rawPerS, submitPerS, echoPerS] = [perS("raw", unary), perS("submit", unary), perS("echo", unary)];
   return {
-    params: { ...options },
-    metrics: {
-      submitBatchRatio: perS("submitBatch", batch) / perS("rawBatch", batch),
-      submitRatio: perS("submitUnary", unary) / perS("rawUnary", unary),
-      submitBatchPerS: perS("submitBatch", batch),
-      submitPerS: perS("submitUnary", unary),
-      rawBatchPerS: perS("rawBatch", batch),
-      rawPerS: perS("rawUnary", unary),
-      admissionsPerS,
-      admissionsWithProcessPerS: await measureProcesses(options),
-    },
+    submitBatchRatio: submitBatchPerS / rawBatchPerS,
+    submitRatio: submitPerS / rawPerS,
+    echoRatio: echoPerS / rawPerS,
+    submitBatchPerS,
+    submitPerS,
+    submitOwnClientPerS: perS("ownClient", unary),
+    echoPerS,
+    rawBatchPerS,
+    rawPerS,
   };
 }
 
@@ -144,16 +165,4 @@ async function hold({ clients }: BenchStack, isHeld: boolean): Promise<void> {
   const target = { scope: { $case: "fleet" as const, value: {} } };
   if (isHeld) await clients.owners.hold({ target, ttlMs: undefined, reason: "bench", recall: false });
   else await clients.owners.unhold({ which: { $case: "target", value: target } });
-}
-
-async function inParallel(
-  count: number,
-  inFlight: number,
-  act: (i: number) => Promise<unknown>,
-): Promise<void> {
-  let next = 0;
-  const work = async () => {
-    while (next < count) await act(next++);
-  };
-  await Promise.all(Array.from({ length: inFlight }, work));
 }

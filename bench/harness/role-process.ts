@@ -90,11 +90,16 @@ process.on("message", (message: Message) => {
 });
 
 async function start(role: Role): Promise<void> {
+  // Each role loads only its own part, so that its memory is what it is in production.
+  if (role.role === "echo") {
+    const { startEchoServer } = await import("./echo-server.ts");
+    process.send?.({ address: await startEchoServer() });
+    return;
+  }
   const logger = createLogger({ name: role.role, level: "error" });
   const settings = parseSettings(role.settings, "bench");
   const { dataDir } = role;
   if (role.role === "controller") {
-    // Each role loads only its own part, so that its memory is what it is in production.
     const { startController } = await import("../../src/controller/controller.ts");
     const controller = await startController({
       settings,

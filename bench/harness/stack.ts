@@ -22,7 +22,8 @@ export type Role =
       readonly host: string;
       readonly devices: readonly string[];
       readonly sampleIntervalMs: number;
-    };
+    }
+  | { readonly role: "echo" };
 
 export interface Usage {
   readonly cpuMs: number;
