@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { mkdirSync } from "node:fs";
 import { Breaker } from "../core/breaker.ts";
@@ -152,6 +153,7 @@ export async function startController(options: ControllerOptions): Promise<Runni
     clock,
     log,
     metrics,
+    newId: randomUUID,
     settings: settings.recall,
   });
   steps.onStep((_, before, step, settlement) => {

@@ -275,14 +275,14 @@ export class Cycle {
       const { lease } = live;
       const session = fleet.agents.get(lease.host);
       if (lease.state !== "paused" || live.disowned || session === undefined) continue;
-      if (live.resume?.session === session && nowMs < live.resume.againAtMs) continue;
       const free = lease.grants.every(({ device: uuid }) => {
         const device = fleet.devices.get(uuid);
         if (device === undefined || device.recalls.size > 0) return false;
         if (signals.isHinted(device.info)) return false;
         return device.tracker.ageMs(nowMs) >= settings.forecast.resumeIdleMsMin;
       });
-      if (!free) continue;
+      if (!free) live.resume = null;
+      if (!free || (live.resume?.session === session && nowMs < live.resume.againAtMs)) continue;
       live.resume = { session, refusals: live.resume?.refusals ?? 0, againAtMs: Infinity };
       session.command("resume", lease, {});
       log.info({ lease: lease.id }, "resumed: the owner has left again");
@@ -293,7 +293,7 @@ export class Cycle {
   async #writeUnlent({ devices }: Snapshot, decisions: CycleDecisions): Promise<void> {
     const { fleet, journal, clock } = this.#parts;
     const atMs = clock.wallMs();
-    const slices = new Slices();
+    const slices = new Slices(clock);
     let hasRoom = false;
     for (let place = 0; place < devices.length; place += 1) {
       if (place % 1_024 === 0) await slices.breathe();

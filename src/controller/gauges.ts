@@ -37,7 +37,7 @@ export async function setGauges(parts: {
   const { fleet, queue, books, stream, clock, metrics } = parts;
   const nowMs = clock.monotonicMs();
   const counts = new Map<string, Map<Category, number>>();
-  const slices = new Slices();
+  const slices = new Slices(clock);
   let looked = 0;
   for (const device of fleet.devices.values()) {
     const category = categoryOf(device, nowMs);

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { reasons, type ReasonCode } from "../core/reasons.ts";
 import type {
   Explanation,
@@ -107,7 +106,7 @@ export class Guests implements GuestDesk {
     if (record.endedAtMs !== null) await queue.cancelWaiting(id);
     else {
       // A lend whose record was read just before this wish was written enters the fleet in this same turn.
-      await nextTurn();
+      await this.#parts.clock.turn();
       const live = fleet.leases.get(record.liveLease);
       if (live !== undefined) orders.cancel(live, guest.spec.noticeMs, record.cancelReason ?? why);
     }

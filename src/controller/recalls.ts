@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { momentOf, type Lease } from "../core/lease.ts";
 import type { LeaseStep as StepReport } from "../api/convert/lease.ts";
 import type { FinalRecallStage } from "../api/convert/recall.ts";
@@ -36,7 +35,7 @@ interface StandingRecall {
   readonly receivedAtMs: number;
   readonly devices: Map<string, RecalledDevice>;
   readonly progress: Channel<RecallProgress>;
-  readonly timers: Set<NodeJS.Timeout>;
+  readonly timers: Set<() => void>;
   outstanding: number;
 }
 
@@ -53,6 +52,7 @@ export class Recalls implements RecallDesk {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #metrics: Metrics;
+  readonly #newId: () => string;
   readonly #settings: Settings["recall"];
   readonly #standing = new Map<string, StandingRecall>();
 
@@ -65,6 +65,7 @@ export class Recalls implements RecallDesk {
     clock: Clock;
     log: Logger;
     metrics: Metrics;
+    newId: () => string;
     settings: Settings["recall"];
   }) {
     this.#fleet = parts.fleet;
@@ -75,6 +76,7 @@ export class Recalls implements RecallDesk {
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.#metrics = parts.metrics;
+    this.#newId = parts.newId;
     this.#settings = parts.settings;
   }
 
@@ -98,7 +100,7 @@ export class Recalls implements RecallDesk {
       throw new GleanerError("TOO_MANY_RECALLS", { countMax: recallsMax });
     const devices = this.#targets.devicesOf(order.target);
     const recall: StandingRecall = {
-      id: randomUUID(),
+      id: this.#newId(),
       order,
       receivedAtMs: this.#clock.monotonicMs(),
       devices: new Map(),
@@ -252,7 +254,7 @@ export class Recalls implements RecallDesk {
 
   close(): void {
     for (const recall of this.#standing.values()) {
-      for (const timer of recall.timers) clearTimeout(timer);
+      for (const cancel of recall.timers) cancel();
       recall.progress.fail(new GleanerError("CONTROLLER_SYNCING"));
     }
     this.#standing.clear();
@@ -263,12 +265,12 @@ export class Recalls implements RecallDesk {
       [...recall.devices.values()].filter(({ final }) => !final).map(({ deadlineMs }) => deadlineMs),
     );
     for (const deadlineMs of deadlines) {
-      const timer = setTimeout(() => {
+      const cancel = this.#clock.after(deadlineMs, () => {
         for (const recalled of recall.devices.values())
           if (!recalled.final && recalled.deadlineMs === deadlineMs)
             this.#finish(recall, recalled, "deadline_missed", "still not released at the deadline");
-      }, deadlineMs);
-      recall.timers.add(timer);
+      });
+      recall.timers.add(cancel);
     }
   }
 
@@ -305,7 +307,7 @@ export class Recalls implements RecallDesk {
   #endIfDone(recall: StandingRecall): void {
     // While #begin still adds devices, outstanding counts those to come.
     if (recall.outstanding > 0) return;
-    for (const timer of recall.timers) clearTimeout(timer);
+    for (const cancel of recall.timers) cancel();
     this.#standing.delete(recall.id);
     recall.progress.close();
   }

@@ -46,7 +46,7 @@ export class Snapshots {
   async take(guests: readonly WaitingGuest[]): Promise<Snapshot> {
     const { fleet, signals, owners, settings, clock, tenants } = this.#parts;
     const nowMs = clock.monotonicMs();
-    const slices = new Slices();
+    const slices = new Slices(clock);
     signals.expire();
     this.#curves.refresh();
     const pools = new Map<string, PoolView>();

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock } from "../runtime/clock.ts";
 
 /** In one batch; Redis serves nobody else meanwhile. */
@@ -75,7 +74,7 @@ export class WriteBehind<T, Answer = void> {
   async #writeAll(): Promise<void> {
     const { clock, retryMs, write, written, failed } = this.#parts;
     // One turn of the event loop gathers what one message or cycle brings.
-    await nextTurn();
+    await clock.turn();
     while (this.#waiting.length > 0 && !this.stopped.aborted) {
       const batch = this.#waiting.slice(0, batchMax);
       let answer: Answer;
