@@ -5,7 +5,7 @@ import * as bull from "./scripts/bull.ts";
 import { raiseGeneration, renew, takeLead } from "./scripts/lead.ts";
 import { lend } from "./scripts/lend.ts";
 import * as queue from "./scripts/queue.ts";
-import { appendEvents, cancel, setQuarantine } from "./scripts/wishes.ts";
+import { appendEvents, cancel, setMemoryBefore, setQuarantine } from "./scripts/wishes.ts";
 
 interface Command {
   /** It may change something: it goes into the append-only file. */
@@ -121,6 +121,7 @@ const commands: Readonly<Record<string, Command>> = {
     gleanerApplyStep: [8, applyStep],
     gleanerCancel: [4, cancel],
     gleanerSetQuarantine: [4, setQuarantine],
+    gleanerSetMemoryBefore: [2, setMemoryBefore],
     gleanerAppendEvents: [1, appendEvents],
     "gleaner-queue-admit": [2, queue.admit],
     "gleaner-queue-withdraw": [2, queue.withdraw],

@@ -50,6 +50,16 @@ export const setQuarantine: Script = (
   return 1;
 };
 
+export const setMemoryBefore: Script = (space, [lead = "", memory = ""], [epoch = "", ...changes]) => {
+  if (!leads(space, lead, epoch)) return null;
+  for (let at = 0; at + 1 < changes.length; at += 2) {
+    const [device, mib] = [changes[at]!, changes[at + 1]!];
+    if (mib === "") space.hdel(memory, device);
+    else space.hset(memory, device, mib);
+  }
+  return 1;
+};
+
 export const appendEvents: Script = (space: Keyspace, [ledger = ""], [max = "", ...events]) => {
   const length = space.xlen(ledger);
   if (length >= Number(max)) return [0, length];
