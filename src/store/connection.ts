@@ -1,4 +1,4 @@
-import { Redis, type RedisOptions } from "ioredis";
+import { Redis } from "ioredis";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { systemClock, type Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
@@ -35,16 +35,16 @@ export function connectRedis(url: string, options: ConnectOptions): Promise<Redi
   return whenSuitable(new Redis(url, driverOptions(options)), options);
 }
 
-export function driverOptions(options: ConnectOptions): RedisOptions {
+export function driverOptions(options: ConnectOptions) {
   const { name, maxRetriesPerRequest = 6, connectMsMax = connectMsDefault, commandMsMax = 5_000 } = options;
   return {
     connectionName: name,
     lazyConnect: true,
     maxRetriesPerRequest,
     connectTimeout: connectMsMax,
-    retryStrategy: (attempt) => Math.min(retryMsMin * 2 ** (attempt - 1), retryMsMax),
+    retryStrategy: (attempt: number) => Math.min(retryMsMin * 2 ** (attempt - 1), retryMsMax),
     // A demoted master answers READONLY: look again who leads, and send the command there.
-    reconnectOnError: (error) => (error.message.startsWith("READONLY") ? 2 : false),
+    reconnectOnError: (error: Error) => (error.message.startsWith("READONLY") ? (2 as const) : false),
     ...(maxRetriesPerRequest === null ? {} : { commandTimeout: commandMsMax }),
   };
 }
