@@ -341,6 +341,7 @@ export class Agents implements AgentDesk {
 
 function refuseResume({ resume }: LiveLease, nowMs: number): void {
   if (resume === null) return;
-  resume.againAtMs = nowMs + Math.min(resumeAgainMsMax, resumeAgainMsMin * 2 ** Math.min(resume.refusals, 10));
+  resume.againAtMs =
+    nowMs + Math.min(resumeAgainMsMax, resumeAgainMsMin * 2 ** Math.min(resume.refusals, 10));
   resume.refusals += 1;
 }

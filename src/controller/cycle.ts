@@ -127,8 +127,7 @@ export class Cycle {
     }
     const waiting = new Set(queue.heads().map(({ id }) => id));
     const valid = lends.filter(
-      (lend) =>
-        waiting.has(lend.guestId) && guests.specOf(lend.guestId) === undefined && this.#mayLend(lend),
+      (lend) => waiting.has(lend.guestId) && guests.specOf(lend.guestId) === undefined && this.#mayLend(lend),
     );
     if (valid.length < lends.length)
       metrics.lendRefused.inc({ reason: "changed_meanwhile" }, lends.length - valid.length);

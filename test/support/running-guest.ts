@@ -63,4 +63,3 @@ export function renewals(peer: AgentPeer, { header }: PeerLease): number {
     (body) => body.$case === "termsRenewed" && body.value.leaseIds.includes(header.leaseId),
   ).length;
 }
-
