@@ -5,6 +5,8 @@ import type { QueueOutcome } from "./admission.ts";
 
 /** While Redis works on one flush, the next one is made. */
 const flightsMax = 2;
+/** Fewer are not worth a flush of their own while a call waits with them. */
+const shareGuestsMin = 32;
 
 interface Waiting {
   readonly submissions: readonly Submission[];
@@ -89,11 +91,18 @@ export class SubmitBuffer {
     }
   }
 
+  /**
+   * What waits is shared among the flushes that may begin: were all of it one flush, submitters who wait for their answers
+   * before they send again would be idle while we work, and we while they do.
+   */
   #takeCalls(): Waiting[] {
+    const { flushGuestsMax } = this.#options;
+    const share = Math.max(shareGuestsMin, Math.ceil(this.#backlog / (flightsMax - this.#flights.size)));
     let count = 0;
-    const end = this.#waiting.findIndex(
-      (call) => (count += call.submissions.length) > this.#options.flushGuestsMax,
-    );
+    const end = this.#waiting.findIndex(({ submissions }, i) => {
+      count += submissions.length;
+      return i > 0 && count > Math.min(flushGuestsMax, share);
+    });
     const calls = this.#waiting.splice(0, end === -1 ? this.#waiting.length : end);
     for (const call of calls) this.#backlog -= call.submissions.length;
     return calls;

@@ -66,6 +66,25 @@ describe("SubmitBuffer", () => {
     expect(flushed).toEqual([["a", "b"], ["c", "d"], ["e"]]);
   });
 
+  it("shares many calls among the flushes that may begin, few go together", async () => {
+    const { flushed, gates, flush } = gatedFlush();
+    const buffer = new SubmitBuffer({ flush, flushGuestsMax: 256, backlogMax: 1_000 });
+    const submit = (count: number) => Array.from({ length: count }, (_, i) => buffer.submit(call([`${i}`])));
+    const many = submit(100);
+    await turn();
+    await turn();
+    expect(flushed.map(({ length }) => length)).toEqual([50, 50]);
+    for (const gate of gates) gate.resolve();
+    await Promise.all(many);
+    await buffer.idle();
+    const few = submit(32);
+    await turn();
+    await turn();
+    expect(flushed.map(({ length }) => length)).toEqual([50, 50, 32]);
+    gates[2]!.resolve();
+    await Promise.all(few);
+  });
+
   it("a flush that fails fails its calls only", async () => {
     let failing = true;
     const buffer = new SubmitBuffer({
