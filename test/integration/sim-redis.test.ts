@@ -26,7 +26,7 @@ it("the model answers every command as Redis does", async () => {
       const prefix = `${freshZone()}:`;
       for (const [name, ...args] of commands) {
         const keys = name === "rpoplpush" ? 2 : 1;
-        const words = args.map((arg, at) => (at < keys ? prefix + String(arg) : arg)) as (string | number)[];
+        const words = args.map((arg, at) => (at < keys ? prefix + String(arg) : arg));
         const [real, sim] = await twins.both(
           () => twins.real.call(name, ...words),
           () => twins.sim.call(name, ...words),

@@ -61,13 +61,14 @@ export class SimConnection implements Peer {
   }
 
   send(requests: readonly Request[]): void {
-    if (this.#parts.link.breaks()) this.#break();
-    else this.#there.send(requests);
+    this.#there.send(requests);
+    if (this.#parts.link.breaks("there")) this.#break();
   }
 
   answer(answers: readonly Answer[], afterMs: number): void {
-    if (this.#parts.link.breaks()) this.#break();
-    else this.#back.send(answers, afterMs);
+    const isBroken = this.#parts.link.breaks("back");
+    this.#back.send(answers, isBroken ? 0 : afterMs);
+    if (isBroken) this.#break();
   }
 
   broke(): void {

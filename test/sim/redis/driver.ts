@@ -170,11 +170,7 @@ export class Driver extends EventEmitter {
     });
     const { maxRetriesPerRequest } = this.options;
     if (typeof maxRetriesPerRequest === "number" && this.#retryAttempts % (maxRetriesPerRequest + 1) === 0)
-      this.#flushQueue(
-        new Error(
-          `Reached the max retries per request limit (which is ${maxRetriesPerRequest}). Refer to "maxRetriesPerRequest" option for details.`,
-        ),
-      );
+      this.#flushQueue(new MaxRetriesPerRequestError(maxRetriesPerRequest));
   }
 
   /** Of a pipeline that was half answered the rest is not sent again. */
@@ -249,6 +245,15 @@ export class Driver extends EventEmitter {
       this.#isTiming = false;
       if (this.#timed[0] !== undefined) this.#awaitTimeout(this.#timed[0].runsOutAtMs - nowMs);
     });
+  }
+}
+
+class MaxRetriesPerRequestError extends Error {
+  override readonly name = "MaxRetriesPerRequestError";
+
+  constructor(retriesMax: number) {
+    const option = 'Refer to "maxRetriesPerRequest" option for details.';
+    super(`Reached the max retries per request limit (which is ${retriesMax}). ${option}`);
   }
 }
 

@@ -12,8 +12,8 @@ export interface RedisLink {
   isUp(way: Way): boolean;
   /** Calls once, when the way is up again. */
   whenUp(way: Way, act: () => void): Cancel;
-  /** Whether the connection breaks under this message. */
-  breaks(): boolean;
+  /** Whether the connection breaks under this message, of which some may still arrive. */
+  breaks(way: Way): boolean;
   /** How many of the commands, or replies, that are under way when the connection breaks still arrive. */
   arrive(underWay: number): number;
 }

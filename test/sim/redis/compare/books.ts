@@ -2,7 +2,7 @@ import fc from "fast-check";
 import type { Redis } from "ioredis";
 import type { AttemptOutcome, Lease, LeaseState } from "../../../../src/core/lease.ts";
 import { zoneKeys, type ZoneKeys } from "../../../../src/store/keys.ts";
-import { LeaseStore } from "../../../../src/store/lease-store.ts";
+import { LeaseStore, type LendRequest } from "../../../../src/store/lease-store.ts";
 import { LedgerStream } from "../../../../src/store/ledger-stream.ts";
 import { OwnerStore } from "../../../../src/store/owner-store.ts";
 import { TenantUsage } from "../../../../src/store/tenant-usage.ts";
@@ -23,7 +23,7 @@ export const booksStep = fc.oneof(
           guestId,
           devices: fc.uniqueArray(device, { minLength: 1, maxLength: 2 }),
           sharePermille: fc.constantFrom(250, 400, 1_000),
-          memoryMib: fc.constantFrom(0, 10, 10.123456789012345, 60),
+          memoryMib: fc.constantFrom(0, 10, 10.123456789012344, 60),
           lendableMib: fc.constantFrom(null, 100),
           trustGroup: fc.constantFrom("one", "one", "two"),
           epochsBack: fc.constantFrom(0, 0, 0, 0, 1),
@@ -195,11 +195,18 @@ export class Stores {
   /** As a request that the driver sends once more: the answer was lost. */
   #lendOnce(atMs: number): Promise<unknown> {
     const { lead, guests, leases, devices, quarantines, ledger } = this.#keys;
-    const request = {
-      ...{ epoch: this.epoch, guestId: "a", tenant: "acme", host: "h", trustGroup: "one", request: "again" },
-      ...{ reasonCode: "fits", reason: "it fits", forecastHash: "h" },
+    const request: LendRequest & { request: string } = {
+      epoch: this.epoch,
+      guestId: "a",
+      tenant: "acme",
+      host: "node-1",
+      trustGroup: "one",
+      reasonCode: "fits",
+      reason: "it fits",
+      forecastHash: "h",
       grants: [{ device: "gpu-2", sharePermille: 100, memoryMib: 0 }],
       memoryLendableMib: [null],
+      request: "again",
     };
     const keys = [lead, guests, leases, devices, quarantines, ledger];
     return this.#client.gleanerLend(...keys, JSON.stringify(request), atMs, 1_000).then(parsed);
@@ -209,10 +216,18 @@ export class Stores {
     const lease = this.lent.at(-1);
     if (lease === undefined) return Promise.resolve(null);
     const { lead, guests, ended, leases, unproven, devices, quarantines, ledger } = this.#keys;
+    const { id: leaseId, guestId: guest, attempt, token } = lease;
+    const now = stepOf(lease, { step: 2, state: "paused" });
+    const after = { starting: true, running: true };
     const step = {
-      ...{ leaseId: lease.id, guestId: lease.guestId, attempt: lease.attempt, token: lease.token, step: 2 },
-      ...{ state: "paused", after: { running: true, starting: true }, liveGuestState: "paused" },
-      ...{ mover: "owner", detail: "", atMs: 7, settlement: null, request: "again" },
+      ...now,
+      leaseId,
+      guestId: guest,
+      attempt,
+      token,
+      after,
+      liveGuestState: "paused",
+      request: "again",
     };
     const keys = [lead, guests, ended, leases, unproven, devices, quarantines, ledger];
     const args = [this.leases.epoch, JSON.stringify(step), '{"type":"alive","atMs":7}', 2, 40];

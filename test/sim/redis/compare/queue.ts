@@ -185,7 +185,9 @@ export class LedQueue {
       wishes.map(({ key, notBeforeMs, tenant, priority, retries }) => ({
         idempotencyKey: key,
         spec: guestSpec({
-          ...{ tenant, priority, retries },
+          tenant,
+          priority,
+          retries,
           notBeforeMs: notBeforeMs === null ? null : Date.now() + notBeforeMs,
         }),
       })),

@@ -44,14 +44,14 @@ export class Twins {
 
   /** While virtual time goes on. */
   async inWorld<T>(promise: Promise<T>): Promise<T> {
-    let isSettled = false;
+    const end = { isSettled: false };
     const settle = () => {
-      isSettled = true;
+      end.isSettled = true;
     };
     promise.then(settle, settle);
     await realTurn();
-    while (!isSettled) {
-      await this.#scheduler.run(this.#scheduler.nowMs + 1, () => isSettled);
+    while (!end.isSettled) {
+      await this.#scheduler.run(this.#scheduler.nowMs + 1, () => end.isSettled);
       await realTurn();
     }
     return promise;
