@@ -7,14 +7,14 @@ import type { Metrics } from "../runtime/metrics.ts";
 import type { LedgerStream } from "../store/ledger-stream.ts";
 import type { Fleet } from "./fleet.ts";
 import { categoryOf } from "./fleet-view.ts";
-import type { RemoteBooks } from "./remote-books.ts";
+import type { Books } from "./surroundings.ts";
 import { Slices } from "./slices.ts";
 
 /** Guests by state, from the queue, the live leases and the books. */
 export function countGuests(
   fleet: Fleet,
   queue: GuestQueue,
-  books: Pick<RemoteBooks, "endedGuests">,
+  books: Pick<Books, "endedGuests">,
 ): Partial<Record<GuestState, number>> {
   const counts: Partial<Record<GuestState, number>> = { waiting: queue.waitingTotal() };
   for (const { lease } of fleet.leases.values()) {
@@ -29,7 +29,7 @@ export function countGuests(
 export async function setGauges(parts: {
   fleet: Fleet;
   queue: GuestQueue;
-  books: Pick<RemoteBooks, "endedGuests">;
+  books: Pick<Books, "endedGuests">;
   stream: LedgerStream;
   clock: Clock;
   metrics: Metrics;

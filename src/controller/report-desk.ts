@@ -17,14 +17,14 @@ import { categoryOf, reasonOf } from "./fleet-view.ts";
 import { countGuests } from "./gauges.ts";
 import type { Journal } from "./journal.ts";
 import type { LeaseSteps } from "./lease-steps.ts";
-import type { RemoteBooks } from "./remote-books.ts";
+import type { Books } from "./surroundings.ts";
 
 const minuteMs = 60_000;
 
 interface ReportsParts {
   readonly fleet: Fleet;
   readonly queue: GuestQueue;
-  readonly books: RemoteBooks;
+  readonly books: Books;
   readonly journal: Journal;
   readonly steps: LeaseSteps;
   readonly forecaster: Forecaster;

@@ -17,6 +17,8 @@ export interface HttpOptions {
   readonly registry: Registry;
   /** null: ready; otherwise why not. */
   readonly notReady: () => string | null;
+  /** What is amiss though it serves: a recall must not be turned away because a report would be. */
+  readonly amiss?: () => string | null;
   readonly log: Logger;
 }
 
@@ -84,7 +86,8 @@ async function answer(
     response.end(text);
   } else {
     const reason = path === "/readyz" ? options.notReady() : null;
-    if (reason === null) send(response, 200, "ok");
+    const amiss = path === "/readyz" ? (options.amiss?.() ?? null) : null;
+    if (reason === null) send(response, 200, amiss === null ? "ok" : `ok, but: ${amiss}`);
     else send(response, 503, `not ready: ${reason}`);
   }
 }

@@ -13,9 +13,16 @@ const options = { registry, log, notReady: () => null };
 describe("the HTTP server", () => {
   let server: HttpServer;
   let reason: string | null;
+  let amiss: string | null;
   beforeEach(async () => {
     reason = null;
-    server = await startHttp({ ...options, address: "127.0.0.1:0", notReady: () => reason });
+    amiss = null;
+    server = await startHttp({
+      ...options,
+      address: "127.0.0.1:0",
+      notReady: () => reason,
+      amiss: () => amiss,
+    });
   });
   afterEach(() => server.close());
   const get = (path: string, init?: RequestInit) => fetch(`http://${server.address}${path}`, init);
@@ -30,6 +37,9 @@ describe("the HTTP server", () => {
   it("is healthy while it answers and ready when the process says so, with the reason when not", async () => {
     expect((await get("/healthz")).status).toBe(200);
     expect((await get("/readyz")).status).toBe(200);
+    amiss = "the books are not kept";
+    const ailing = await get("/readyz");
+    expect([ailing.status, await ailing.text()]).toEqual([200, "ok, but: the books are not kept\n"]);
     reason = "Redis does not answer";
     expect((await get("/healthz")).status).toBe(200);
     const response = await get("/readyz");

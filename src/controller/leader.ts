@@ -1,0 +1,298 @@
+import type { Redis } from "ioredis";
+import type { Desks } from "../api/server.ts";
+import type { Settings } from "../config/settings.ts";
+import { Breaker } from "../core/breaker.ts";
+import { MeetingsMeter } from "../core/meetings-meter.ts";
+import { Forecaster } from "../core/survival.ts";
+import type { GuestQueue } from "../queue/guest-queue.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/log.ts";
+import type { Metrics } from "../runtime/metrics.ts";
+import { LeaseStore } from "../store/lease-store.ts";
+import { LedgerStream } from "../store/ledger-stream.ts";
+import { OwnerStore } from "../store/owner-store.ts";
+import { TenantUsage } from "../store/tenant-usage.ts";
+import { Agents } from "./agents.ts";
+import { Cycle } from "./cycle.ts";
+import { endedAmong } from "./ended-guests.ts";
+import { Fleet } from "./fleet.ts";
+import { GuestChanges } from "./guest-book.ts";
+import { setGauges } from "./gauges.ts";
+import { Guests } from "./guest-desk.ts";
+import { Journal } from "./journal.ts";
+import { LeaseOrders } from "./lease-orders.ts";
+import { LeaseSteps } from "./lease-steps.ts";
+import { LiveGuests } from "./live-guests.ts";
+import { LogReads } from "./log-reads.ts";
+import { MemoryProofs } from "./memory-proofs.ts";
+import { Owners } from "./owner-desk.ts";
+import { OwnerSignals } from "./owner-signals.ts";
+import { OwnerWatch } from "./owner-watch.ts";
+import { Quarantines } from "./quarantine.ts";
+import { RecallTargets } from "./recall-targets.ts";
+import { Recalls } from "./recalls.ts";
+import { expireLeases, recover, renewInBooks } from "./recovery.ts";
+import { Reign } from "./reign.ts";
+import { Reports } from "./report-desk.ts";
+import { Snapshots } from "./snapshots.ts";
+import { tellAnew } from "./tell-anew.ts";
+import { TenantUses } from "./tenant-uses.ts";
+import type { Books, Surroundings } from "./surroundings.ts";
+
+export interface LeaderParts {
+  readonly redis: Redis;
+  readonly queue: GuestQueue;
+  readonly books: Books;
+  readonly surroundings: Surroundings;
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface Leader {
+  readonly desks: Desks;
+  readonly epoch: number;
+  /** Aborts when another leads, with LEADERSHIP_LOST as its reason. */
+  readonly lost: AbortSignal;
+  /** Begins to decide. */
+  run(): void;
+  /** Another leads: nothing is commanded or acknowledged from now on. */
+  stepDown(): void;
+  /** Ends what owners follow here: they ask again elsewhere. */
+  closeRecalls(): void;
+  stop(): Promise<void>;
+  debugDump(): object;
+}
+
+/** How fresh the gauges of /metrics are; scrapes are further apart. */
+const gaugesMs = 5_000;
+
+/** Takes the lead: reads the books, takes up what runs, and has everything ready to serve and to decide. */
+export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
+  const { redis, queue, books, surroundings, settings, log, metrics } = parts;
+  const { clock } = surroundings;
+  const store = new LeaseStore(redis, settings.zone, { ...settings.ledger, ...settings.queue }, () =>
+    surroundings.newId(),
+  );
+  const stream = new LedgerStream(redis, settings.zone, settings.ledger, log);
+  const journal = new Journal(stream, clock, log);
+  const reign = new Reign(store, await store.takeLead(clock.wallMs()));
+
+  const fleet = new Fleet();
+  const signals = new OwnerSignals(new OwnerStore(redis, settings.zone, log), clock, settings);
+  await signals.load();
+  const tenants = new TenantUses({
+    fleet,
+    usage: new TenantUsage(redis, settings.zone, settings.fairShare, log),
+    clock,
+    settings: settings.fairShare,
+  });
+  await tenants.load();
+  const forecaster = new Forecaster({ ...settings.forecast, staleMs: settings.telemetry.staleMs });
+  const breaker = new Breaker(settings.forecast);
+  const meetings = new MeetingsMeter();
+  const changes = new GuestChanges(clock, settings.api);
+  const guests = new LiveGuests(fleet, changes, settings.guest);
+  const steps = new LeaseSteps({ fleet, store, queue, guests, journal, clock, log, metrics });
+  const quarantines = new Quarantines({ fleet, store, clock, log, settings: settings.blackHole });
+  const memory = new MemoryProofs({
+    fleet,
+    store,
+    quarantines,
+    rules: { ...settings.recall, sampleIntervalMs: settings.telemetry.sampleIntervalMs },
+    clock,
+    log,
+  });
+  const owners = new OwnerWatch({
+    fleet,
+    signals,
+    journal,
+    forecaster,
+    breaker,
+    meetings,
+    settings,
+    clock,
+    metrics,
+  });
+  const orders = new LeaseOrders(fleet, clock);
+  const recalls = new Recalls({
+    fleet,
+    orders,
+    signals,
+    targets: new RecallTargets(fleet, guests, clock),
+    journal,
+    clock,
+    log,
+    metrics,
+    newId: () => surroundings.newId(),
+    settings: settings.recall,
+  });
+  steps.onStep((_, before, step, settlement) => {
+    recalls.stepped(before, step);
+    owners.stepped(before, step);
+    quarantines.stepped(before, step, settlement);
+  });
+  steps.onStep((_, before, step) => memory.stepped(before, step));
+
+  books.onBegunAnew(() => void tellAnew({ fleet, signals, journal, clock }));
+  await recover({ fleet, store, queue, guests, clock, log });
+  await quarantines.load();
+  await memory.load();
+  const aliveAtMs = books.seenToMs;
+  if (aliveAtMs !== null) journal.write({ type: "outage", atMs: clock.wallMs(), sinceMs: aliveAtMs });
+  journal.write({ type: "alive", atMs: clock.wallMs() });
+
+  const snapshots = new Snapshots({
+    fleet,
+    signals,
+    owners,
+    forecaster,
+    breaker,
+    meetings,
+    tenants,
+    memory,
+    settings,
+    clock,
+  });
+  const cycleSettings = {
+    fitChanceMin: settings.forecast.fitChanceMin,
+    evictionPenaltyMs: settings.forecast.evictionPenaltyMs,
+    pausePenaltyMs: settings.forecast.resumeIdleMsMin,
+    checkpointIntervalMs: settings.guest.checkpointIntervalMs,
+    horizonMs: settings.forecast.horizonMs,
+    tickMs: settings.telemetry.sampleIntervalMs,
+  };
+  const decider = surroundings.createDecider(cycleSettings, metrics);
+  const cycle = new Cycle({
+    fleet,
+    queue,
+    store,
+    stream,
+    signals,
+    snapshots,
+    decider,
+    forecaster,
+    steps,
+    guests,
+    tenants,
+    memory,
+    journal,
+    reign,
+    settings,
+    clock,
+    log,
+    metrics,
+  });
+  const wake = () => cycle.wake();
+  steps.onEnded(wake);
+  const lookForStrays = () => cycle.lookForStrays();
+  steps.onStray(lookForStrays);
+  // Whoever was away may have come back older.
+  redis.on("ready", lookForStrays);
+  const logs = new LogReads();
+  const agents = new Agents({
+    fleet,
+    steps,
+    orders,
+    owners,
+    signals,
+    quarantines,
+    memory,
+    logs,
+    settings,
+    clock,
+    log,
+    metrics,
+    reign,
+    endedAmong: (ids) => endedAmong(ids, { store, queue, clock }),
+    wake,
+  });
+
+  const stopping = new AbortController();
+  const every = (ms: number, task: () => unknown, what: string) =>
+    repeat(ms, task, what, clock, log, stopping.signal);
+  const run = () => [
+    cycle.run(stopping.signal),
+    every(
+      settings.ledger.aliveIntervalMs,
+      () => journal.write({ type: "alive", atMs: clock.wallMs() }),
+      "alive",
+    ),
+    every(settings.queue.lockRenewMs, () => queue.renewLocks(), "renewing the queue's locks"),
+    every(settings.queue.lockRenewMs, () => queue.reconcile(), "putting the queue in order"),
+    every(
+      settings.terms.renewIntervalMs,
+      () => renewInBooks({ fleet, store, log, lookForStrays }),
+      "renewing leases in the books",
+    ),
+    every(settings.terms.renewIntervalMs, () => tenants.save(), "saving tenants' use"),
+    every(
+      1_000,
+      () => {
+        quarantines.expire();
+        expireLeases({ fleet, steps, settings, clock, log, spec: (id) => guests.specOf(id) });
+      },
+      "looking after leases",
+    ),
+    every(1_000, () => memory.flush(), "booking memory that was given back"),
+    every(gaugesMs, () => setGauges({ fleet, queue, books, stream, clock, metrics }), "setting the gauges"),
+  ];
+  let running: readonly Promise<void>[] = [];
+  return {
+    desks: {
+      guests: new Guests({ fleet, queue, store, orders, changes, logs, tenants, cycle, decider, clock, log }),
+      owners: new Owners({ fleet, recalls, signals, watch: owners, clock, log, wake }),
+      reports: new Reports({ fleet, queue, books, journal, steps, forecaster, reign, clock }),
+      agents,
+    },
+    epoch: reign.epoch,
+    lost: reign.lost,
+    run: () => {
+      running = run();
+    },
+    stepDown: () => {
+      stopping.abort();
+      steps.stop();
+    },
+    closeRecalls: () => recalls.close(),
+    stop: async () => {
+      stopping.abort();
+      await Promise.all(running);
+      await steps.close();
+      // What Redis does not take now is a little of the tenants' past; everything else is closed all the same.
+      if (!reign.lost.aborted)
+        await tenants.save().catch((err: unknown) => log.warn({ err }, "tenants' use was not saved"));
+      await journal.close();
+      await decider.close();
+    },
+    debugDump: () => ({
+      epoch: reign.epoch,
+      generation: reign.generation,
+      agents: [...fleet.agents.keys()],
+      devices: fleet.devices.size,
+      leases: [...fleet.leases.values()].map(({ lease }) => lease),
+      holds: signals.holds(),
+      waiting: queue.waitingTotal(),
+    }),
+  };
+}
+
+/** Repeats a duty until the signal aborts; a failure is logged and the next turn tries again. */
+async function repeat(
+  ms: number,
+  task: () => unknown,
+  what: string,
+  clock: Clock,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(ms, signal);
+    if (signal.aborted) return;
+    try {
+      await task();
+    } catch (thrown) {
+      log.warn({ err: thrown }, `${what} failed; trying again in ${ms} ms`);
+    }
+  }
+}

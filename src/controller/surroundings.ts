@@ -1,0 +1,78 @@
+import { randomUUID } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Redis } from "ioredis";
+import { type ApiServerOptions, type RunningServer, startApiServer } from "../api/server.ts";
+import type { Settings } from "../config/settings.ts";
+import type { CycleSettings } from "../core/snapshot.ts";
+import { type GuestQueue, openGuestQueue } from "../queue/guest-queue.ts";
+import { type Clock, systemClock } from "../runtime/clock.ts";
+import { type HttpOptions, type HttpServer, startHttp } from "../runtime/http.ts";
+import type { Logger } from "../runtime/log.ts";
+import type { Metrics } from "../runtime/metrics.ts";
+import { connectRedis } from "../store/connection.ts";
+import { createDecider, type Decider } from "./decide.ts";
+import { keptDecisions } from "./kept-decisions.ts";
+import { RemoteBooks } from "./remote-books.ts";
+
+export type Books = Pick<
+  RemoteBooks,
+  "seenToMs" | "problem" | "endedGuests" | "report" | "decisions" | "onBegunAnew" | "close"
+>;
+
+/** All that a controller touches outside itself. The simulator has surroundings of its own. */
+export interface Surroundings {
+  readonly clock: Clock;
+  newId(): string;
+  /** Throws REDIS_UNREACHABLE, REDIS_UNSUITABLE. */
+  connectRedis(): Promise<Redis>;
+  /** Throws REDIS_UNREACHABLE, REDIS_UNSUITABLE. */
+  openQueue(): Promise<GuestQueue>;
+  /** Throws BOOKS_UNREADABLE, REDIS_UNREACHABLE. */
+  openBooks(): Promise<Books>;
+  createDecider(settings: CycleSettings, metrics: Metrics): Decider;
+  /** Throws INSECURE_LISTEN, LISTEN_FAILED. */
+  serveApi(options: ApiServerOptions): Promise<RunningServer>;
+  /** Throws INSECURE_LISTEN, LISTEN_FAILED. */
+  serveHttp(options: HttpOptions): Promise<HttpServer>;
+}
+
+export interface SystemOptions {
+  readonly settings: Settings;
+  /** Where the books are kept. */
+  readonly dataDir: string;
+  readonly redisUrl: string;
+  readonly logger: Logger;
+  readonly version: string;
+}
+
+/** Devices above which decisions are made in a worker thread. */
+const workerAboveDevices = 5_000;
+
+export function systemSurroundings(options: SystemOptions): Surroundings {
+  const { settings, dataDir, redisUrl, logger: log, version } = options;
+  const { zone, ledger } = settings;
+  const clock = systemClock;
+  mkdirSync(dataDir, { recursive: true });
+  return {
+    clock,
+    newId: randomUUID,
+    connectRedis: () => connectRedis(redisUrl, { name: "controller", logger: log }),
+    openQueue: () =>
+      openGuestQueue({
+        redisUrl,
+        zone,
+        settings: settings.queue,
+        headsMax: settings.cycle.headsMax,
+        logger: log,
+      }),
+    openBooks: () =>
+      RemoteBooks.open({ path: join(dataDir, "ledger.sqlite"), redisUrl, zone, ledger, clock, log }),
+    createDecider: (cycle, metrics) => {
+      const kept = keptDecisions({ dataDir, settings, release: version, clock, log, metrics });
+      return createDecider({ workerAboveDevices, settings: cycle, kept });
+    },
+    serveApi: startApiServer,
+    serveHttp: startHttp,
+  };
+}
