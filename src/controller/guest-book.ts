@@ -1,5 +1,5 @@
 import type { GuestState } from "../core/guest.ts";
-import { isLive, type Lease } from "../core/lease.ts";
+import { isLive, type Lease, type LiveLeaseState } from "../core/lease.ts";
 import type { LiveLease } from "./fleet.ts";
 import type { GuestChange, GuestView, WatchFilter } from "../api/ports.ts";
 import type { QueuedGuest } from "../queue/guest-job.ts";
@@ -15,7 +15,7 @@ export function viewGuest(
   held: LiveLease | undefined,
 ): GuestView {
   const live = held !== undefined && isLive(held.lease.state) ? held.lease : undefined;
-  const state = live === undefined ? (record?.state ?? "waiting") : stateOfLease(live);
+  const state = shownState(record, held?.lease);
   const hasEnded = record !== undefined && record.endedAtMs !== null;
   const cancelReason = hasEnded ? null : (held?.cancel?.reason ?? record?.cancelReason ?? null);
   return {
@@ -39,18 +39,21 @@ export function viewGuest(
   };
 }
 
-function stateOfLease(lease: Lease): GuestState {
-  switch (lease.state) {
+/** The lease is ahead of the books: until they have its end, what became of the guest is not known. */
+function shownState(record: GuestRecord | undefined, held: Lease | undefined): GuestState {
+  if (held !== undefined && isLive(held.state)) return stateOfLease(held.state);
+  return held !== undefined && record?.liveLease === held.id ? "vacating" : (record?.state ?? "waiting");
+}
+
+function stateOfLease(state: LiveLeaseState): GuestState {
+  switch (state) {
     case "starting":
     case "running":
     case "paused":
     case "vacating":
-      return lease.state;
+      return state;
     case "killing":
       return "vacating";
-    case "released":
-    case "quarantined":
-      return "waiting";
   }
 }
 
