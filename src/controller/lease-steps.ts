@@ -209,8 +209,7 @@ export class LeaseSteps {
     const pool = this.#poolOf(live);
     this.#metrics.leases.inc({ pool, outcome: settlement.outcome });
     if (settlement.outcome === "evicted") this.#metrics.evictions.inc({ pool, mover });
-    await this.#untilDone(lease, () => this.#leaveOrWait(lease.guestId, settlement, record));
-    this.#guests.ended(lease.guestId, record);
+    await this.#queueFollows(lease, settlement, record);
   }
 
   /** The books have no such end, or another: what they say of the guest is the truth, and the queue follows it. */
@@ -225,30 +224,34 @@ export class LeaseSteps {
       this.#journal.write(stepEvent(step));
       await this.#journal.flush();
     }
-    await this.#untilDone(lease, async () => {
-      const record = (await this.#store.guestRecords([lease.guestId])).get(lease.guestId);
-      if (record !== undefined && record.liveLease !== "") {
-        for (const listener of this.#strayListeners) listener();
-        return;
-      }
-      await this.#leaveOrWait(lease.guestId, settlement, record);
-      this.#guests.ended(lease.guestId, record);
-    });
+    await this.#queueFollows(lease, settlement, null);
   }
 
-  async #untilDone(lease: Lease, task: () => Promise<void>): Promise<void> {
-    while (!this.#waiting.stopped.aborted) {
+  /** Tried until it does. A record that was known before a failure is read again: Redis may have come back older. */
+  async #queueFollows(
+    { id, guestId }: Lease,
+    settlement: Settlement,
+    known: GuestRecord | null,
+  ): Promise<void> {
+    for (let isFirst = true; !this.#waiting.stopped.aborted; isFirst = false) {
       try {
-        await task();
+        const record =
+          isFirst && known !== null ? known : (await this.#store.guestRecords([guestId])).get(guestId);
+        if (record !== undefined && record.liveLease !== "") {
+          for (const listener of this.#strayListeners) listener();
+          return;
+        }
+        await this.#leaveOrWait(guestId, settlement, record);
+        this.#guests.ended(guestId, record);
         return;
       } catch (thrown) {
         // Nobody repeats it for us: the books have the step. Recovery puts the queue right after a restart.
         const error = asGleanerError(thrown);
-        this.#log.error(
-          { err: error, lease: lease.id },
-          "the queue does not follow the end of an attempt yet",
-        );
-        if (error.code !== "REDIS_UNREACHABLE") return;
+        this.#log.error({ err: error, lease: id }, "the queue does not follow the end of an attempt yet");
+        if (error.code !== "REDIS_UNREACHABLE") {
+          this.#guests.ended(guestId, known ?? undefined);
+          return;
+        }
         await this.#clock.sleep(retryMs, this.#waiting.stopped);
       }
     }
