@@ -187,7 +187,14 @@ export class Guests implements GuestDesk {
   async #withRecords(queued: readonly QueuedGuest[]): Promise<GuestView[]> {
     const { store, fleet } = this.#parts;
     if (queued.length === 0) return [];
-    const records = await store.guestRecords(queued.map(({ id }) => id));
+    const records = new Map(await store.guestRecords(queued.map(({ id }) => id)));
+    // A record that was read while its lease came to an end speaks of what is over.
+    const overtaken = [...records].filter(
+      ([, { liveLease }]) => liveLease !== "" && !fleet.leases.has(liveLease),
+    );
+    if (overtaken.length > 0)
+      for (const [id, record] of await store.guestRecords(overtaken.map(([id]) => id)))
+        records.set(id, record);
     return queued.map((guest) => {
       const record = records.get(guest.id);
       return viewGuest(guest, record, fleet.leases.get(record?.liveLease ?? ""));
