@@ -230,10 +230,11 @@ export class Cycle {
   #start(lease: Lease, guest: WaitingGuest): void {
     const { fleet, clock, settings } = this.#parts;
     const session = fleet.agents.get(lease.host);
+    const hasLeft = session === undefined || session.outgoing.ended;
     // What came while the books were written found no lease to take back.
     const cancelled = fleet.leases.get(lease.id)?.cancel ?? null;
-    if (session === undefined || cancelled !== null || !this.#mayLend(lease)) {
-      const away = session === undefined ? "its agent left" : "the owner wants the device";
+    if (hasLeft || cancelled !== null || !this.#mayLend(lease)) {
+      const away = hasLeft ? "its agent left" : "the owner wants the device";
       this.#giveBack(lease, cancelled?.reason ?? away);
       return;
     }

@@ -40,6 +40,7 @@ describe("fencing at the agent", () => {
     expect((await start("g1", 1, 6)).outcome).toBe(stale);
     rig.controller.epoch = 6;
     await rig.restartAgent();
+    expect(rig.controller.all("hello").at(-1)!.newestLeader).toEqual({ generation: 1, epoch: 7 });
     expect((await start("g2", 2, 6)).outcome).toBe(stale);
     expect((await start("g3", 3, 7)).outcome).toBe(done);
     await rig.controller.reached("g3:1", "running");

@@ -9,7 +9,7 @@ import type {
   RecallReport,
   StartCommand,
 } from "../../src/gen/gleaner/v1/agents.ts";
-import { Attribution, LeaseState, Mover } from "../../src/gen/gleaner/v1/agents.ts";
+import { Attribution, CommandOutcome, LeaseState, Mover } from "../../src/gen/gleaner/v1/agents.ts";
 import { Channel } from "../../src/runtime/channel.ts";
 
 type Body = NonNullable<ConnectResponse["body"]>;
@@ -163,6 +163,11 @@ export class AgentPeer {
   /** Of a recall that the agent took by itself. */
   tellRecall(report: RecallReport): void {
     this.#send({ $case: "recallReport", value: report });
+  }
+
+  /** Says what became of a command. */
+  answer({ commandId }: CommandHeader, outcome: CommandOutcome): void {
+    this.#send({ $case: "commandResult", value: { commandId, outcome, detail: "test" } });
   }
 
   /** Resolves once what was received so far satisfies the condition. */

@@ -3,9 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectClients, type Clients } from "../../src/api/client.ts";
 import { parseSettings, type Settings } from "../../src/config/settings.ts";
-import { startController, type RunningController } from "../../src/controller/controller.ts";
+import { runController, type RunningController } from "../../src/controller/controller.ts";
+import { systemSurroundings, type SystemOptions } from "../../src/controller/surroundings.ts";
 import type { GuestSpec } from "../../src/gen/gleaner/v1/guests.ts";
 import { GuestKind } from "../../src/gen/gleaner/v1/guests.ts";
+import { systemClock, type Clock } from "../../src/runtime/clock.ts";
 import { createLogger } from "../../src/runtime/log.ts";
 
 export interface TestController extends AsyncDisposable {
@@ -38,16 +40,19 @@ export async function startTestController(options: {
   redisUrl: string;
   dataDir?: string;
   settings?: Settings;
+  clock?: Clock;
 }): Promise<TestController> {
   const settings = options.settings ?? fastSettings();
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), "gleaner-controller-"));
-  const controller = await startController({
+  const system: SystemOptions = {
     settings,
     dataDir,
     redisUrl: options.redisUrl,
     logger: createLogger({ name: "controller", level: "fatal" }),
     version: "test",
-  });
+  };
+  const { clock = systemClock } = options;
+  const controller = await runController(system, { ...systemSurroundings(system), clock });
   const clients = connectClients(controller.apiAddress);
   const stop = async () => {
     clients.close();
