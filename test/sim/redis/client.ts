@@ -3,7 +3,7 @@ import { driverOptions, whenSuitable, type ConnectOptions } from "../../../src/s
 import type { Life } from "../world/process.ts";
 import { SimCommand, type Argument } from "./command.ts";
 import { commandNames, commandOf } from "./commands.ts";
-import { Driver, type DriverParts } from "./driver.ts";
+import { Driver } from "./driver.ts";
 import type { RedisLink } from "./link.ts";
 import type { SimRedisServer } from "./server.ts";
 
@@ -41,11 +41,6 @@ export class SimPipeline {
 
 /** What the production code uses of ioredis' Redis; `asRedis` gives it that type. */
 export class SimRedisClient extends Driver {
-  constructor(parts: DriverParts) {
-    super(parts);
-    for (const name of [...commandNames, "info"]) this.#define(name);
-  }
-
   get asRedis(): Redis {
     return this as unknown as Redis;
   }
@@ -57,10 +52,7 @@ export class SimRedisClient extends Driver {
   }
 
   pipeline(): SimPipeline {
-    const pipeline = new SimPipeline(this);
-    const named = pipeline as unknown as Record<string, unknown>;
-    for (const name of commandNames) named[name] = (...args: Argument[]) => pipeline.call(name, ...args);
-    return pipeline;
+    return new SimPipeline(this);
   }
 
   /** The model has it by its name, whatever the Lua says: test/integration/sim-redis.test.ts compares the two. */
@@ -72,12 +64,16 @@ export class SimRedisClient extends Driver {
     this.disconnect();
     return "OK";
   }
-
-  #define(name: string): void {
-    const named = this as unknown as Record<string, unknown>;
-    named[name] = (...args: Argument[]) => this.call(name, ...args);
-  }
 }
+
+/** Each command is a method too. */
+for (const name of [...commandNames, "info"])
+  for (const { prototype } of [SimRedisClient, SimPipeline])
+    Object.defineProperty(prototype, name, {
+      value(this: { call(name: string, ...args: Argument[]): unknown }, ...args: Argument[]) {
+        return this.call(name, ...args);
+      },
+    });
 
 /** As `connectRedis` does it, over a link of the world. Throws REDIS_UNREACHABLE and REDIS_UNSUITABLE. */
 export function connectSimRedis(

@@ -14,8 +14,8 @@ interface Copy {
   readonly space: Keyspace;
 }
 
-/** Entries between two copies: what going back costs at most. */
-const copyEvery = 256;
+/** Entries between two looks whether a copy is due. */
+const lookEvery = 256;
 const copiesMax = 64;
 
 /** The append-only file, with copies on the way, so that any moment of late can be had again. */
@@ -28,12 +28,15 @@ export class Journal {
   append(entry: Entry, space: Keyspace): void {
     this.#entries.push(entry);
     const entries = this.#dropped + this.#entries.length;
-    if (entries % copyEvery !== 0) return;
+    if (entries % lookEvery !== 0) return;
+    // A copy costs by its size, which so many commands since the last one pay for.
+    if (entries - this.#copies.at(-1)!.entries < space.size) return;
     this.#copies.push({ entries, space: new Keyspace(space) });
     if (this.#copies.length <= copiesMax) return;
     this.#copies.shift();
-    this.#entries.splice(0, copyEvery);
-    this.#dropped += copyEvery;
+    const oldest = this.#copies[0]!.entries;
+    this.#entries.splice(0, oldest - this.#dropped);
+    this.#dropped = oldest;
   }
 
   /** Forgets what came after the moment (of the world); answers what was there, or the oldest that is known. */

@@ -237,6 +237,17 @@ export class Keyspace {
     return this.#streams.get(key)?.trimBefore(streamIdOf(minId)) ?? 0;
   }
 
+  /** Members of all keys. */
+  get size(): number {
+    let size = this.#texts.size;
+    for (const hash of this.#hashes.values()) size += hash.size;
+    for (const set of this.#sets.values()) size += set.size;
+    for (const sorted of this.#sorted.values()) size += sorted.size;
+    for (const list of this.#lists.values()) size += list.length;
+    for (const stream of this.#streams.values()) size += stream.length;
+    return size;
+  }
+
   keys(): string[] {
     for (const key of this.#texts.keys()) this.get(key);
     return [this.#texts, ...this.#kinds()].flatMap((kind) => Array.from(kind.keys()));

@@ -59,8 +59,9 @@ export const applyStep: Script = (space, allKeys, [epoch = "", json = "", event 
     write(space, leases, lease.id, lease);
     guest.state = step.liveGuestState;
     guest.stateSinceMs = step.atMs;
-    write(space, guests, step.guestId, guest);
-  } else if (live !== null) {
+    return ["applied", write(space, guests, step.guestId, guest)];
+  }
+  if (live !== null) {
     space.hdel(leases, lease.id);
     freeDevices(space, devices, lease);
     if (step.state === "quarantined") {
@@ -69,11 +70,11 @@ export const applyStep: Script = (space, allKeys, [epoch = "", json = "", event 
         addQuarantine(space, keys, device, lease.id, step.detail, step.atMs);
     }
     settle(guest, step);
-    restGuest(space, keys, step.guestId, guest, step.atMs, { max: Number(max), ms: Number(ms) });
-  } else {
-    space.hdel(unproven, lease.id);
-    for (const { device } of lease.grants) liftQuarantine(space, keys, device, lease.id, step.atMs);
+    const kept = { max: Number(max), ms: Number(ms) };
+    return ["applied", restGuest(space, keys, step.guestId, guest, step.atMs, kept)];
   }
+  space.hdel(unproven, lease.id);
+  for (const { device } of lease.grants) liftQuarantine(space, keys, device, lease.id, step.atMs);
   return ["applied", JSON.stringify(guest)];
 };
 

@@ -48,8 +48,11 @@ export function read(space: Keyspace, key: string, field: string): unknown {
   return json === null ? null : JSON.parse(json);
 }
 
-export function write(space: Keyspace, key: string, field: string, value: object): void {
-  space.hset(key, field, JSON.stringify(value));
+/** Answers what it wrote. */
+export function write(space: Keyspace, key: string, field: string, value: object): string {
+  const json = JSON.stringify(value);
+  space.hset(key, field, json);
+  return json;
 }
 
 /** Lua's cjson keeps 14 digits of a number. */
@@ -89,6 +92,7 @@ export function readGuest(space: Keyspace, guests: string, id: string, tenant: s
   return (read(space, guests, id) as StoredGuest | null) ?? fresh;
 }
 
+/** Answers the record. */
 export function restGuest(
   space: Keyspace,
   keys: GuestKeys,
@@ -96,22 +100,23 @@ export function restGuest(
   guest: StoredGuest,
   atMs: number,
   kept: Kept,
-): void {
+): string {
   guest.stateSinceMs = atMs;
   if (guest.state !== "waiting") {
     guest.endedAtMs = atMs;
     space.zadd(keys.ended, atMs, id);
   }
-  write(space, keys.guests, id, guest);
+  const json = write(space, keys.guests, id, guest);
   const { tenant, state, reason } = guest;
   emit(space, keys.ledger, { type: "guest", atMs, guestId: id, tenant, state, reason });
   for (let gone = 0; gone < 2; gone += 1) {
     const [oldest] = space.zrange(keys.ended, 0, 0);
     const isTooMany = space.zcard(keys.ended) > kept.max;
-    if (oldest === undefined || !(isTooMany || oldest.score < atMs - kept.ms)) return;
+    if (oldest === undefined || !(isTooMany || oldest.score < atMs - kept.ms)) break;
     space.zrem(keys.ended, oldest.member);
     space.hdel(keys.guests, oldest.member);
   }
+  return json;
 }
 
 export function causesOf(space: Keyspace, keys: QuarantineKeys, device: string): Causes {
