@@ -18,7 +18,7 @@ export class OpenStreams {
     caller: AbortSignal,
     source: (signal: AbortSignal) => AsyncIterable<T>,
   ): AsyncGenerator<T, void, undefined> {
-    if (this.#stopped !== null) throw this.#stopped;
+    this.#throwIfStopped();
     if (this.#open.size >= this.#countMax)
       throw new GleanerError("TOO_MANY_WATCHERS", { countMax: this.#countMax });
     const stream = new AbortController();
@@ -29,11 +29,16 @@ export class OpenStreams {
     try {
       yield* source(stream.signal);
     } catch (thrown) {
-      if (this.#stopped === null) throw thrown;
+      this.#throwIfStopped();
+      throw thrown;
     } finally {
       caller.removeEventListener("abort", leave);
       this.#open.delete(stream);
     }
+    this.#throwIfStopped();
+  }
+
+  #throwIfStopped(): void {
     if (this.#stopped !== null) throw this.#stopped;
   }
 

@@ -26,8 +26,8 @@ const dutyMs = 1_000;
 class LateClock implements Clock {
   monotonicLateMs = 0;
   wallLateMs = 0;
-  readonly after = systemClock.after;
-  readonly turn = systemClock.turn;
+  readonly after: Clock["after"] = (ms, act) => systemClock.after(ms, act);
+  readonly turn = () => systemClock.turn();
   #slept: (() => void)[] = [];
 
   monotonicMs(): number {
@@ -46,7 +46,11 @@ class LateClock implements Clock {
   /** Resolves when each duty of every second was done since the call. */
   async duties(): Promise<void> {
     // Some of them end at each; there are fewer than ten.
-    for (let left = 10; left > 0; left -= 1) await new Promise<void>((slept) => this.#slept.push(slept));
+    for (let left = 10; left > 0; left -= 1) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#slept.push(resolve);
+      await promise;
+    }
   }
 }
 

@@ -9,7 +9,7 @@ import type {
   RecallReport,
   StartCommand,
 } from "../../src/gen/gleaner/v1/agents.ts";
-import { Attribution, CommandOutcome, LeaseState, Mover } from "../../src/gen/gleaner/v1/agents.ts";
+import { Attribution, type CommandOutcome, LeaseState, Mover } from "../../src/gen/gleaner/v1/agents.ts";
 import { Channel } from "../../src/runtime/channel.ts";
 
 type Body = NonNullable<ConnectResponse["body"]>;

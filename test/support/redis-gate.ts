@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -18,18 +19,20 @@ export class RedisGate implements AsyncDisposable {
 
   static async open(redisUrl: string): Promise<RedisGate> {
     const gate = new RedisGate(redisUrl);
-    await new Promise<void>((resolve) => gate.#server.listen(gate.url, resolve));
+    await once(gate.#server.listen(gate.url), "listening");
     return gate;
   }
 
   /** Resolves when a request that holds the marker has come; it and what follows it there pass at the release. */
   held(marker: string): Promise<() => void> {
-    return new Promise((held) => (this.#awaited = { marker, held }));
+    const { promise, resolve: held } = Promise.withResolvers<() => void>();
+    this.#awaited = { marker, held };
+    return promise;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
-    await new Promise((resolve) => this.#server.close(resolve));
+    await once(this.#server.close(), "close");
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
