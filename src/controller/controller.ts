@@ -1,7 +1,6 @@
 import type { Settings } from "../config/settings.ts";
 import { asGleanerError, type GleanerError } from "../errors/gleaner-error.ts";
 import type { Logger } from "../runtime/log.ts";
-import { createMetrics } from "../runtime/metrics.ts";
 import { takeTheLead } from "./leader.ts";
 import { type Surroundings, systemSurroundings, type SystemOptions } from "./surroundings.ts";
 
@@ -27,14 +26,14 @@ export function startController(options: SystemOptions): Promise<RunningControll
 
 /** One controller: reads the books, then opens its ports, then decides. */
 export async function runController(
-  { settings, logger: log, version }: { settings: Settings; logger: Logger; version: string },
+  { settings, logger: log }: { settings: Settings; logger: Logger },
   surroundings: Surroundings,
 ): Promise<RunningController> {
-  const metrics = createMetrics({ version });
+  const { metrics } = surroundings;
   const redis = await surroundings.connectRedis();
   const books = await surroundings.openBooks();
   const queue = await surroundings.openQueue();
-  const leader = await takeTheLead({ redis, queue, books, surroundings, settings, log, metrics });
+  const leader = await takeTheLead({ redis, queue, books, surroundings, settings, log });
 
   let ready = false;
   const api = await surroundings.serveApi({

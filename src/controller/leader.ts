@@ -7,7 +7,6 @@ import { Forecaster } from "../core/survival.ts";
 import type { GuestQueue } from "../queue/guest-queue.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
-import type { Metrics } from "../runtime/metrics.ts";
 import { LeaseStore } from "../store/lease-store.ts";
 import { LedgerStream } from "../store/ledger-stream.ts";
 import { OwnerStore } from "../store/owner-store.ts";
@@ -46,7 +45,6 @@ export interface LeaderParts {
   readonly surroundings: Surroundings;
   readonly settings: Settings;
   readonly log: Logger;
-  readonly metrics: Metrics;
 }
 
 export interface Leader {
@@ -69,8 +67,8 @@ const gaugesMs = 5_000;
 
 /** Takes the lead: reads the books, takes up what runs, and has everything ready to serve and to decide. */
 export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
-  const { redis, queue, books, surroundings, settings, log, metrics } = parts;
-  const { clock } = surroundings;
+  const { redis, queue, books, surroundings, settings, log } = parts;
+  const { clock, metrics } = surroundings;
   const store = new LeaseStore(redis, settings.zone, { ...settings.ledger, ...settings.queue }, () =>
     surroundings.newId(),
   );
@@ -162,7 +160,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     horizonMs: settings.forecast.horizonMs,
     tickMs: settings.telemetry.sampleIntervalMs,
   };
-  const decider = surroundings.createDecider(cycleSettings, metrics);
+  const decider = surroundings.createDecider(cycleSettings);
   const cycle = new Cycle({
     fleet,
     queue,

@@ -9,7 +9,7 @@ import { type GuestQueue, openGuestQueue } from "../queue/guest-queue.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import { type HttpOptions, type HttpServer, startHttp } from "../runtime/http.ts";
 import type { Logger } from "../runtime/log.ts";
-import type { Metrics } from "../runtime/metrics.ts";
+import { createMetrics, type Metrics } from "../runtime/metrics.ts";
 import { connectRedis } from "../store/connection.ts";
 import { createDecider, type Decider } from "./decide.ts";
 import { keptDecisions } from "./kept-decisions.ts";
@@ -23,6 +23,7 @@ export type Books = Pick<
 /** All that a controller touches outside itself. The simulator has surroundings of its own. */
 export interface Surroundings {
   readonly clock: Clock;
+  readonly metrics: Metrics;
   newId(): string;
   /** Throws REDIS_UNREACHABLE, REDIS_UNSUITABLE. */
   connectRedis(): Promise<Redis>;
@@ -30,7 +31,7 @@ export interface Surroundings {
   openQueue(): Promise<GuestQueue>;
   /** Throws BOOKS_UNREADABLE, REDIS_UNREACHABLE. */
   openBooks(): Promise<Books>;
-  createDecider(settings: CycleSettings, metrics: Metrics): Decider;
+  createDecider(settings: CycleSettings): Decider;
   /** Throws INSECURE_LISTEN, LISTEN_FAILED. */
   serveApi(options: ApiServerOptions): Promise<RunningServer>;
   /** Throws INSECURE_LISTEN, LISTEN_FAILED. */
@@ -53,9 +54,11 @@ export function systemSurroundings(options: SystemOptions): Surroundings {
   const { settings, dataDir, redisUrl, logger: log, version } = options;
   const { zone, ledger } = settings;
   const clock = systemClock;
+  const metrics = createMetrics({ version });
   mkdirSync(dataDir, { recursive: true });
   return {
     clock,
+    metrics,
     newId: randomUUID,
     connectRedis: () => connectRedis(redisUrl, { name: "controller", logger: log }),
     openQueue: () =>
@@ -68,7 +71,7 @@ export function systemSurroundings(options: SystemOptions): Surroundings {
       }),
     openBooks: () =>
       RemoteBooks.open({ path: join(dataDir, "ledger.sqlite"), redisUrl, zone, ledger, clock, log }),
-    createDecider: (cycle, metrics) => {
+    createDecider: (cycle) => {
       const kept = keptDecisions({ dataDir, settings, release: version, clock, log, metrics });
       return createDecider({ workerAboveDevices, settings: cycle, kept });
     },

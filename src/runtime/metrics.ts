@@ -12,9 +12,9 @@ export type Metrics = ReturnType<typeof createMetrics>;
  * One registry a process, handed on and never global. Labels are pools, states and codes only: a device's or a guest's id
  * as a label would make as many series as there are devices.
  */
-export function createMetrics(build: { readonly version: string }) {
+export function createMetrics(build: { readonly version: string; readonly withProcess?: boolean }) {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
+  if (build.withProcess !== false) collectDefaultMetrics({ register: registry });
   const registers = [registry];
 
   const buildInfo = new Gauge({
