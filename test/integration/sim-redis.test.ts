@@ -53,7 +53,7 @@ it("the model's books are Redis' own after any sequence of scripts", async () =>
           new Stores(twins.real, zone, entriesMax),
           new Stores(twins.sim.asRedis, zone, entriesMax),
         ];
-        const first: BooksStep = { kind: "lead", above: 0 };
+        const first: BooksStep = { kind: "lead", above: 0, endedKeptMax: 4 };
         for (const [atMs, step] of [first, ...steps].entries()) {
           const answers = await twins.both(
             () => real.do(step, atMs),
@@ -113,6 +113,6 @@ it("the model's queue is BullMQ's own after any sequence of submitting, claiming
       const [dump, simDump] = await twins.dumps(keys.jobs);
       expect(simDump).toEqual(dump);
     }),
-    { numRuns: 60 },
+    { numRuns: 100 },
   );
 });

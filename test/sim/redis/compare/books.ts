@@ -73,7 +73,14 @@ export const booksStep = fc.oneof(
       changes: fc.array(fc.tuple(device, fc.constantFrom(null, 10, 10.5)), { maxLength: 2 }),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("lead" as const), above: fc.nat(4) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("lead" as const),
+      above: fc.nat(4),
+      endedKeptMax: fc.constantFrom(1, 4),
+    }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant("append" as const), count: fc.integer({ min: 1, max: 3 }) }),
@@ -100,7 +107,7 @@ export type BooksStep = typeof booksStep extends fc.Arbitrary<infer T> ? T : nev
 
 /** All that keeps its truth in one connection's Redis. */
 export class Stores {
-  readonly leases: LeaseStore;
+  leases: LeaseStore;
   readonly ledger: LedgerStream;
   readonly owners: OwnerStore;
   readonly usage: TenantUsage;
@@ -108,13 +115,17 @@ export class Stores {
   epoch = 0;
   readonly #client: Redis;
   readonly #keys: ZoneKeys;
+  readonly #leases: (endedKeptMax: number) => LeaseStore;
 
   constructor(client: Redis, zone: string, streamEntriesMax: number) {
     this.#client = client;
     this.#keys = zoneKeys(zone);
-    const bounds = { streamEntriesMax, endedKeptMax: 2, endedKeptMs: 40 };
-    this.leases = new LeaseStore(client, zone, bounds, () => "the one");
-    this.ledger = new LedgerStream(client, zone, bounds);
+    this.#leases = (endedKeptMax) => {
+      const bounds = { streamEntriesMax, endedKeptMax, endedKeptMs: 40 };
+      return new LeaseStore(client, zone, bounds, () => "the one");
+    };
+    this.leases = this.#leases(4);
+    this.ledger = new LedgerStream(client, zone, { streamEntriesMax });
     this.owners = new OwnerStore(client, zone);
     this.usage = new TenantUsage(client, zone, { halfLifeMs: 1_000 });
   }
@@ -166,6 +177,7 @@ export class Stores {
       case "renew":
         return this.leases.renew(this.lent.slice(-1 - next.leasesBack).map(({ id }) => id));
       case "lead": {
+        this.leases = this.#leases(next.endedKeptMax);
         const { lost: _, ...lead } = await this.leases.takeLead(atMs);
         const generation = await this.leases.raiseGeneration(next.above, next.above);
         this.epoch = this.leases.epoch;

@@ -14,11 +14,12 @@ import { laneIdOf } from "../../../../src/queue/lane.ts";
 import { systemClock, type Clock } from "../../../../src/runtime/clock.ts";
 import { guestSpec } from "../../../support/queue.ts";
 import { Random } from "../../world/random.ts";
+import { outcomeOf } from "./twins.ts";
 
 const nth = fc.nat(9);
 const wish = fc.record({
-  tenant: fc.constantFrom("acme", "bolt"),
-  priority: fc.constantFrom(10, 50),
+  tenant: fc.constantFrom("acme", "acme", "bolt"),
+  priority: fc.constantFrom(10, 50, 50, 50),
   retries: fc.nat(1),
   key: fc.constantFrom("", "", "k1", "k2"),
   notBeforeMs: fc.constantFrom(null, null, null, 3_000),
@@ -30,7 +31,7 @@ export const queueStep = fc.oneof(
     weight: 5,
     arbitrary: fc.record({
       kind: fc.constant("submit" as const),
-      wishes: fc.array(wish, { minLength: 1, maxLength: 4 }),
+      wishes: fc.array(wish, { minLength: 1, maxLength: 6 }),
     }),
   },
   /** The submitter dies between the admission and the jobs. */
@@ -43,6 +44,7 @@ export const queueStep = fc.oneof(
   },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("refill" as const) }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant("admit" as const), nth }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant("admit all" as const) }) },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -51,11 +53,18 @@ export const queueStep = fc.oneof(
       delayMs: fc.constantFrom(0, 0, 4_000),
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("put all back" as const), delayMs: fc.constantFrom(0, 4_000) }),
+  },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("finish" as const), nth, state: ended }) },
+  /** By a leader that does not know that it was deposed. */
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("former finishes" as const), nth, state: ended }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("former renews" as const) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("cancel" as const), nth }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("reconcile" as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("renew" as const) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("lose a lock" as const), nth }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("lose locks" as const), count: fc.nat(9) }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -88,6 +97,7 @@ export class LedQueue {
   readonly #clock: Clock;
   readonly #guests: string[] = [];
   #queue!: GuestQueue;
+  #former!: GuestQueue;
   #isTorn = false;
 
   private constructor(zone: string, connect: (clock: Clock) => Promise<LaneConnection>) {
@@ -101,7 +111,7 @@ export class LedQueue {
 
   static async open(zone: string, connect: (clock: Clock) => Promise<LaneConnection>): Promise<LedQueue> {
     const queue = new LedQueue(zone, connect);
-    await queue.#lead();
+    queue.#former = queue.#queue = await queue.#lead();
     return queue;
   }
 
@@ -112,7 +122,7 @@ export class LedQueue {
         return this.#submit(step.wishes);
       case "half-submit": {
         this.#isTorn = true;
-        const answer = await this.#submit(step.wishes).catch((thrown: Error) => thrown.message);
+        const answer = await outcomeOf(this.#submit(step.wishes));
         this.#isTorn = false;
         return answer;
       }
@@ -123,29 +133,41 @@ export class LedQueue {
         const head = queue.heads()[step.nth];
         return head === undefined ? null : [head.id, queue.admit(head.id), queue.placeInTenant(head.id)];
       }
+      case "admit all":
+        return queue.heads().map(({ id }) => queue.admit(id));
+      case "put all back":
+        for (const id of this.#guests.slice(-12))
+          await queue.putBack(id, { evictions: 1, workedMs: 7, delayMs: step.delayMs });
+        return queue.heads();
       case "put back":
         await queue.putBack(this.#guest(step.nth), { evictions: 1, workedMs: 7, delayMs: step.delayMs });
         return queue.heads();
       case "finish":
         await queue.finish(this.#guest(step.nth), step.state);
         return queue.waitingTotal();
+      case "former finishes":
+        return outcomeOf(this.#former.finish(this.#guest(step.nth), step.state));
+      case "former renews":
+        return this.#former.renewLocks();
       case "cancel":
         return queue.cancelWaiting(this.#guest(step.nth));
       case "reconcile":
         return queue.reconcile();
       case "renew":
         return queue.renewLocks();
-      case "lose a lock": {
+      case "lose locks": {
         const { redis } = await this.#connect(this.#clock);
-        const id = this.#guest(step.nth);
-        return redis.del(`${queueKeys(this.#zone).jobs}:${laneIdOf(id)}:${id}:lock`);
+        const { jobs } = queueKeys(this.#zone);
+        const ids = Array.from({ length: step.count + 1 }, (_, back) => this.#guest(back));
+        return redis.del(...ids.map((id) => `${jobs}:${laneIdOf(id)}:${id}:lock`));
       }
       case "list": {
         const page = await queue.list({ tenant: step.tenant, afterSequence: step.after, limit: 5 });
         return [page, await queue.openCounts()];
       }
       case "take over": {
-        await this.#lead();
+        this.#former = queue;
+        this.#queue = await this.#lead();
         const liveGuestIds = new Set(step.live.map((at) => this.#guest(at)));
         const done = this.#guest(step.done);
         const records = new Map([[done, { state: step.state, evictions: 2, workedMs: 9 }]]);
@@ -158,14 +180,14 @@ export class LedQueue {
     }
   }
 
-  async #lead(): Promise<void> {
+  #lead(): Promise<GuestQueue> {
     const { queue: settings } = parseSettings(
-      { queue: { headsPerLane: 2, openPerTenantMax: 8, endedKeptMax: 4, lockMs: 3_600_000 } },
+      { queue: { headsPerLane: 2, openPerTenantMax: 15, endedKeptMax: 4, lockMs: 3_600_000 } },
       "test",
     );
     const options = { redisUrl: "", zone: this.#zone, settings, headsMax: 100 };
     const connect = async () => this.#tearable(await this.#connect(this.#clock));
-    this.#queue = await openGuestQueue({ ...options, clock: this.#clock, ids: this.#ids }, connect);
+    return openGuestQueue({ ...options, clock: this.#clock, ids: this.#ids }, connect);
   }
 
   /** `half-submit` needs lanes whose jobs are never added. */

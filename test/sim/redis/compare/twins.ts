@@ -37,7 +37,7 @@ export class Twins {
     await this.real.quit();
   }
 
-  /** What each answers: a value, or the code or message of an error. */
+  /** What each answers. */
   async both<T>(real: () => Promise<T>, sim: () => Promise<T>): Promise<[real: unknown, sim: unknown]> {
     return [await outcomeOf(real()), await this.inWorld(outcomeOf(sim()))];
   }
@@ -74,7 +74,8 @@ export class Twins {
   }
 }
 
-async function outcomeOf<T>(promise: Promise<T>): Promise<unknown> {
+/** A value, or the code or message of an error. */
+export async function outcomeOf<T>(promise: Promise<T>): Promise<unknown> {
   try {
     return await promise;
   } catch (thrown) {
