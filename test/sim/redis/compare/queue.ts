@@ -53,9 +53,14 @@ export const queueStep = fc.oneof(
       delayMs: fc.constantFrom(0, 0, 4_000),
     }),
   },
+  /** More of one lane run than may wait at its head, and are put back together. */
   {
     weight: 2,
-    arbitrary: fc.record({ kind: fc.constant("put all back" as const), delayMs: fc.constantFrom(0, 4_000) }),
+    arbitrary: fc.record({
+      kind: fc.constant("mass eviction" as const),
+      delayMs: fc.constantFrom(0, 4_000),
+      locksLost: fc.constantFrom(0, 1, 3),
+    }),
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("finish" as const), nth, state: ended }) },
   /** By a leader that does not know that it was deposed. */
@@ -127,18 +132,25 @@ export class LedQueue {
         return answer;
       }
       case "refill":
-        await queue.refill();
-        return queue.heads();
+        return [await outcomeOf(queue.refill()), queue.heads()];
       case "admit": {
         const head = queue.heads()[step.nth];
         return head === undefined ? null : [head.id, queue.admit(head.id), queue.placeInTenant(head.id)];
       }
       case "admit all":
         return queue.heads().map(({ id }) => queue.admit(id));
-      case "put all back":
-        for (const id of this.#guests.slice(-12))
-          await queue.putBack(id, { evictions: 1, workedMs: 7, delayMs: step.delayMs });
-        return queue.heads();
+      case "mass eviction": {
+        const one = { tenant: "acme", priority: 50, retries: 0, key: "", notBeforeMs: null } as const;
+        await this.#submit(Array.from({ length: 6 }, () => one));
+        for (let round = 0; round < 3; round += 1) {
+          await queue.refill();
+          for (const { id } of queue.heads()) queue.admit(id);
+        }
+        await this.#loseLocks(step.locksLost);
+        const putBack = { evictions: 1, workedMs: 7, delayMs: step.delayMs };
+        const evicted = this.#guests.slice(-12).map((id) => outcomeOf(queue.putBack(id, putBack)));
+        return [await Promise.all(evicted), await outcomeOf(queue.refill()), queue.heads()];
+      }
       case "put back":
         await queue.putBack(this.#guest(step.nth), { evictions: 1, workedMs: 7, delayMs: step.delayMs });
         return queue.heads();
@@ -155,12 +167,8 @@ export class LedQueue {
         return queue.reconcile();
       case "renew":
         return queue.renewLocks();
-      case "lose locks": {
-        const { redis } = await this.#connect(this.#clock);
-        const { jobs } = queueKeys(this.#zone);
-        const ids = Array.from({ length: step.count + 1 }, (_, back) => this.#guest(back));
-        return redis.del(...ids.map((id) => `${jobs}:${laneIdOf(id)}:${id}:lock`));
-      }
+      case "lose locks":
+        return this.#loseLocks(step.count);
       case "list": {
         const page = await queue.list({ tenant: step.tenant, afterSequence: step.after, limit: 5 });
         return [page, await queue.openCounts()];
@@ -180,9 +188,17 @@ export class LedQueue {
     }
   }
 
+  /** Of the newest guests. */
+  async #loseLocks(count: number): Promise<number> {
+    const { redis } = await this.#connect(this.#clock);
+    const { jobs } = queueKeys(this.#zone);
+    const ids = Array.from({ length: count }, (_, back) => this.#guest(back));
+    return ids.length === 0 ? 0 : redis.del(...ids.map((id) => `${jobs}:${laneIdOf(id)}:${id}:lock`));
+  }
+
   #lead(): Promise<GuestQueue> {
     const { queue: settings } = parseSettings(
-      { queue: { headsPerLane: 2, openPerTenantMax: 15, endedKeptMax: 4, lockMs: 3_600_000 } },
+      { queue: { headsPerLane: 2, openPerTenantMax: 20, endedKeptMax: 4, lockMs: 3_600_000 } },
       "test",
     );
     const options = { redisUrl: "", zone: this.#zone, settings, headsMax: 100 };
