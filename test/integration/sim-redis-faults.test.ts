@@ -1,5 +1,12 @@
 import { expect, it } from "vitest";
 import type { Redis } from "ioredis";
+import { LeaseStore } from "../../src/store/lease-store.ts";
+import { connectSimRedis } from "../sim/redis/client.ts";
+import { networkLink } from "../sim/redis/link.ts";
+import { outcomeOf as codeOf } from "../sim/redis/compare/twins.ts";
+import { Network } from "../sim/world/network.ts";
+import { Life } from "../sim/world/process.ts";
+import { Random } from "../sim/world/random.ts";
 import { Host } from "../sim/world/host.ts";
 import { Scheduler } from "../sim/world/scheduler.ts";
 import { SimRedisServer } from "../sim/redis/server.ts";
@@ -187,4 +194,57 @@ it("in the model keys expire by its own machine's clock, and entries are named a
   expect(server.execute("get", ["lock"])).toBe("me");
   host.jump(11_000);
   expect(server.execute("get", ["lock"])).toBe(null);
+});
+
+/** What a leader is answered while the network breaks and Redis dies again and again, and when. */
+async function stormyHistory(seed: number): Promise<string[]> {
+  const scheduler = new Scheduler();
+  const random = new Random(seed);
+  const network = new Network(scheduler, random.fork("network"), { delayMs: 3, breaks: 0.05 });
+  const server = new SimRedisServer({ host: new Host("redis", scheduler, 0), scheduler, commandsPerTurn: 2 });
+  const life = new Life(new Host("node", scheduler, 0), scheduler);
+  const link = networkLink(network, "node", "redis", random.fork("link"));
+  const history: string[] = [];
+  const tell = (word: unknown) => history.push(`${scheduler.nowMs.toFixed(3)} ${JSON.stringify(word)}`);
+  const lead = async () => {
+    const redis = await connectSimRedis(server, life, link, { name: "leader" });
+    const store = new LeaseStore(redis, "zone", undefined, () => random.uuid());
+    for (let i = 0; i < 40; i += 1) {
+      tell(await codeOf(store.takeLead(i)));
+      const requests = ["a", "b", "c"].map((name) => ({
+        epoch: store.epoch,
+        guestId: `${name}${i}`,
+        tenant: "acme",
+        host: "node",
+        grants: [{ device: `gpu-${name}${i}`, sharePermille: 1_000, memoryMib: 0 }],
+        memoryLendableMib: [null],
+        trustGroup: "acme",
+        reasonCode: "fits",
+        reason: "",
+        forecastHash: "",
+      }));
+      tell(await codeOf(store.lend(requests, i)));
+      await life.waits(500);
+    }
+    tell("done");
+  };
+  const storm = () => {
+    server.crash();
+    life.after(random.between(0, 6_000), () => {
+      server.restart(random.int(0, 2_000));
+      life.after(random.exponential(3_000), storm);
+    });
+  };
+  life.after(1_000, storm);
+  void lead();
+  await scheduler.run(3_600_000, () => history.at(-1)?.endsWith('"done"') === true);
+  return history;
+}
+
+it("the same seed gives the same history, in which everything is answered", async () => {
+  const [first, again, other] = [await stormyHistory(7), await stormyHistory(7), await stormyHistory(8)];
+  expect(first.at(-1)).toMatch(/"done"$/);
+  expect(again).toEqual(first);
+  expect(other).not.toEqual(first);
+  expect(first.join()).toContain("REDIS_UNREACHABLE");
 });
