@@ -26,6 +26,11 @@ export class Files {
 
   write(file: string, text: string, wallMs: number): void {
     if (this.isFull) throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
+    this.force(file, text, wallMs);
+  }
+
+  /** What finds room on a full disk, being small or elsewhere. */
+  force(file: string, text: string, wallMs: number): void {
     this.#now.set(file, { text, wallMs });
     const slash = file.lastIndexOf("/");
     this.#watchers.get(file.slice(0, slash))?.(file.slice(slash + 1));

@@ -31,6 +31,8 @@ export interface Witness {
 }
 
 export interface GuestStart {
+  /** Of the program. */
+  readonly name: string;
   readonly guestId: string;
   readonly attempt: number;
   readonly devices: readonly string[];
@@ -45,6 +47,7 @@ export class GuestProcess {
   readonly host: Host;
   readonly mainPid: number;
   readonly launcherPid: number;
+  readonly startedAtMs: number;
   readonly #kernel: Kernel;
   readonly #alive: Set<number>;
   #isFrozen = false;
@@ -52,6 +55,7 @@ export class GuestProcess {
   #ranSinceMs: number;
   #leaving = false;
   #dying = false;
+  #completed = false;
   #due: Cancel[] = [];
 
   constructor(kernel: Kernel, start: GuestStart, launcherPid: number, mainPid: number) {
@@ -62,7 +66,8 @@ export class GuestProcess {
     this.mainPid = mainPid;
     this.#alive = new Set([launcherPid, mainPid]);
     this.#workMs = kernel.checkpoints.get(start.guestId)?.workMs ?? 0;
-    this.#ranSinceMs = kernel.scheduler.nowMs;
+    this.startedAtMs = kernel.scheduler.nowMs;
+    this.#ranSinceMs = this.startedAtMs;
     this.#plan();
   }
 
@@ -72,6 +77,19 @@ export class GuestProcess {
 
   get isGone(): boolean {
     return this.#alive.size === 0;
+  }
+
+  get isDying(): boolean {
+    return this.#dying;
+  }
+
+  get isLeaving(): boolean {
+    return this.#leaving;
+  }
+
+  /** Its program came to its end, with exit code 0. */
+  get completed(): boolean {
+    return this.#completed;
   }
 
   /** It uses the device now. */
@@ -140,6 +158,7 @@ export class GuestProcess {
 
   #exit(status: number): void {
     this.#progress();
+    this.#completed = status === 0;
     for (const cancel of this.#due.splice(0)) cancel();
     const { childOutlivesMs } = this.start.program;
     if (childOutlivesMs > 0) {

@@ -11,7 +11,7 @@ export function telemetryOf(
   life: Life,
   intervalMs: number,
   utilPct: OwnerUtilPct,
-  read: (sample: Sample) => void,
+  read: (device: string, utilPct: number) => void,
 ): TelemetrySource {
   return {
     devices: () => devices,
@@ -19,9 +19,10 @@ export function telemetryOf(
       while (!signal.aborted) {
         const batch = devices.flatMap((device): Sample[] => {
           const util = utilPct(device);
-          return util === null ? [] : [sampleOf(device, util, life.clock.monotonicMs())];
+          if (util === null) return [];
+          read(device.uuid, util);
+          return [sampleOf(device, util, life.clock.monotonicMs())];
         });
-        for (const sample of batch) read(sample);
         if (batch.length > 0) yield batch;
         await life.clock.sleep(intervalMs, signal);
       }
@@ -36,8 +37,8 @@ function sampleOf(device: DeviceInfo, utilPct: number, atMs: number): Sample {
     attribution: "owner",
     utilPct,
     engineActiveRatio: utilPct / 100,
-    memoryUsedMib: null,
-    memoryFreeMib: null,
+    memoryUsedMib: 0,
+    memoryFreeMib: device.memoryTotalMib,
     ownerProcesses: null,
     pod: null,
   };

@@ -1,0 +1,83 @@
+import type { Random } from "./world/random.ts";
+
+/** What goes wrong, when, and for how long. Ms of the world. */
+export type Fault = { readonly atMs: number; readonly lastsMs: number } & (
+  | { readonly kind: "kill" | "stop"; readonly process: string }
+  | { readonly kind: "reboot"; readonly host: string }
+  | { readonly kind: "cut"; readonly from: string; readonly to: string }
+  | { readonly kind: "jump"; readonly host: string; readonly byMs: number }
+  | { readonly kind: "drift"; readonly host: string; readonly rate: number }
+  | { readonly kind: "disk_full"; readonly host: string }
+  | { readonly kind: "redis_slow" | "redis_read_only" | "redis_older" | "connections_break" }
+);
+
+export type FaultKind = Fault["kind"];
+
+const longestMs = 10_000;
+
+export function drawFaults(
+  random: Random,
+  controllers: readonly string[],
+  hosts: readonly string[],
+): Fault[] {
+  const count = random.pick([0, 1, 1, 2, 3, 5]);
+  return Array.from({ length: count }, () => drawFault(random, controllers, hosts)).toSorted(
+    (a, b) => a.atMs - b.atMs,
+  );
+}
+
+function drawFault(random: Random, controllers: readonly string[], hosts: readonly string[]): Fault {
+  const when = {
+    atMs: random.between(1_000, 38_000),
+    lastsMs: Math.min(random.exponential(3_000), longestMs),
+  };
+  const processes = [...controllers, ...hosts, "redis"];
+  const kind = random.pick<FaultKind>([
+    "kill",
+    "kill",
+    "kill",
+    "stop",
+    "stop",
+    "reboot",
+    "cut",
+    "cut",
+    "jump",
+    "drift",
+    "disk_full",
+    "redis_slow",
+    "redis_read_only",
+    "redis_older",
+    "connections_break",
+  ]);
+  switch (kind) {
+    case "kill":
+    case "stop":
+      return { ...when, kind, process: random.pick(processes) };
+    case "reboot":
+    case "disk_full":
+      return { ...when, kind, host: random.pick(hosts) };
+    case "cut": {
+      const [one, other] = random.pick([
+        [random.pick(controllers), random.pick(hosts)],
+        [random.pick(controllers), "redis"],
+      ] as const);
+      return random.chance(0.5)
+        ? { ...when, kind, from: one, to: other }
+        : { ...when, kind, from: other, to: one };
+    }
+    case "jump":
+      return {
+        ...when,
+        kind,
+        host: random.pick(processes),
+        byMs: random.pick([-10_000, -1_000, 1_000, 10_000]),
+      };
+    case "drift":
+      return { ...when, kind, host: random.pick(processes), rate: random.pick([0.98, 1.02]) };
+    case "redis_slow":
+    case "redis_read_only":
+    case "redis_older":
+    case "connections_break":
+      return { ...when, kind };
+  }
+}

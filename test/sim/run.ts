@@ -1,0 +1,397 @@
+import { createHash } from "node:crypto";
+import { pino } from "pino";
+import type { Desks } from "../../src/api/server.ts";
+import type { RecallOrder } from "../../src/api/ports.ts";
+import { zoneKeys } from "../../src/store/keys.ts";
+import type { Fault } from "./faults.ts";
+import { count, type Coverage, rowOf } from "./coverage.ts";
+import { Oracle, type Violation } from "./oracle.ts";
+import { activeMs, healedByMs, type OwnerAct, type PlannedGuest, type Scenario } from "./scenario.ts";
+import { call, stream } from "./world/rpc.ts";
+import { Random } from "./world/random.ts";
+import { Scheduler } from "./world/scheduler.ts";
+import { World } from "./world/world.ts";
+import type { Life } from "./world/process.ts";
+
+export interface Outcome {
+  readonly seed: number;
+  readonly violations: readonly Violation[];
+  /** Of everything that happened and when: two runs of one scenario have the same. */
+  readonly hash: string;
+  readonly happened: number;
+  readonly starts: number;
+  readonly guests: number;
+  readonly coverage: Coverage;
+}
+
+/** Plays one scenario from its beginning until everything has healed, or should have. */
+export async function play(
+  scenario: Scenario,
+  say: ((line: string) => void) | null = null,
+): Promise<Outcome> {
+  const run = new Run(scenario, say);
+  return run.play();
+}
+
+class Run {
+  readonly #scenario: Scenario;
+  readonly #scheduler = new Scheduler();
+  readonly #random: Random;
+  readonly #oracle: Oracle;
+  readonly #world: World;
+  readonly #trace = createHash("sha256");
+  readonly #say: ((line: string) => void) | null;
+  /** Devices on which their owner works now. */
+  readonly #working = new Map<string, number>();
+  /** Guests' ids by their keys. */
+  readonly #accepted = new Map<string, string>();
+  readonly #open = new Set<string>();
+  readonly #coverage: Coverage = {};
+
+  constructor(scenario: Scenario, say: ((line: string) => void) | null) {
+    this.#scenario = scenario;
+    this.#say = say;
+    this.#random = new Random(scenario.seed).fork("run");
+    this.#oracle = new Oracle(scenario, this.#scheduler);
+    const programs = new Map(scenario.guests.map(({ key, program }) => [key, program]));
+    const log = pino(
+      { level: say === null ? "silent" : "debug", base: null, timestamp: false },
+      { write: (line: string) => say?.(`${this.#scheduler.nowMs.toFixed(3)} ${line.trim()}`) },
+    );
+    this.#world = new World({
+      scheduler: this.#scheduler,
+      random: this.#random,
+      plan: scenario,
+      witness: {
+        started: (process) => {
+          this.#note(
+            `start ${process.start.guestId}:${process.start.attempt} ${process.start.devices.join(" ")}`,
+          );
+          this.#oracle.started(process);
+        },
+        gone: (process) => {
+          this.#note(`gone ${process.start.guestId}:${process.start.attempt}`);
+          this.#oracle.gone(process);
+        },
+      },
+      log,
+      utilPct: ({ uuid }) => ((this.#working.get(uuid) ?? 0) > 0 ? 80 : 0),
+      read: (device, utilPct) => this.#oracle.read(device, utilPct),
+      programOf: (command) => programs.get(command.at(-1) ?? "")!,
+      fell: (name, error) => this.#fell(name, error),
+    });
+    this.#oracle.world = this.#world;
+  }
+
+  async play(): Promise<Outcome> {
+    const { guests, owners, faults } = this.#scenario;
+    this.#world.start();
+    for (const guest of guests) this.#at(guest.atMs, () => void this.#submit(guest));
+    for (const act of owners) this.#at(act.atMs, () => void this.#act(act));
+    for (const fault of faults) this.#at(fault.atMs, () => this.#inflict(fault));
+    await this.#scheduler.run(activeMs, () => this.#oracle.violations.length > 0);
+    this.#heal();
+    while (this.#oracle.violations.length === 0 && this.#scheduler.nowMs < healedByMs && !this.#isHealed())
+      await this.#scheduler.run(this.#scheduler.nowMs + 1_000, () => this.#oracle.violations.length > 0);
+    if (this.#oracle.violations.length === 0) await this.#checkEnd();
+    return {
+      seed: this.#scenario.seed,
+      violations: this.#oracle.violations,
+      hash: this.#trace.digest("hex").slice(0, 16),
+      happened: this.#scheduler.happened,
+      starts: this.#oracle.starts,
+      guests: guests.length,
+      coverage: this.#coverage,
+    };
+  }
+
+  #at(ms: number, act: () => void): void {
+    this.#scheduler.after(ms - this.#scheduler.nowMs, act);
+  }
+
+  #note(text: string): void {
+    const line = `${this.#scheduler.nowMs.toFixed(3)} ${text}`;
+    this.#trace.update(line);
+    this.#say?.(line);
+  }
+
+  /** A process that ends by itself is started again; that it does must have a reason that a fault explains. */
+  #fell(name: string, error: unknown): void {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    this.#note(`fell ${name} ${code} ${String(error)}`);
+    const isExpected = ["REDIS_UNREACHABLE", "REDIS_UNSUITABLE", "LEADERSHIP_LOST"].includes(code);
+    if (!isExpected)
+      this.#oracle.violated(
+        "defect",
+        `${name} ended: ${error instanceof Error ? error.stack : String(error)}`,
+      );
+  }
+
+  // Submitters
+
+  async #submit({ key, spec, cancelAtMs }: PlannedGuest): Promise<void> {
+    this.#open.add(key);
+    const submissions = [{ spec, idempotencyKey: key }];
+    const [outcome] = await this.#untilAnswered((desks) => desks.guests.submit(submissions));
+    if (outcome === undefined || "refused" in outcome) {
+      this.#oracle.violated("I4", `${key} was refused`);
+      return;
+    }
+    this.#accepted.set(key, outcome.accepted.id);
+    this.#note(`accepted ${key} ${outcome.accepted.id}`);
+    if (cancelAtMs === null) return;
+    await this.#world.outside.waits(Math.max(0, cancelAtMs - this.#scheduler.nowMs));
+    await this.#untilAnswered((desks) => desks.guests.cancel(outcome.accepted.id, "the plan says so"));
+  }
+
+  /** At whichever controller answers. */
+  async #untilAnswered<T>(ask: (desks: Desks) => Promise<T>): Promise<T> {
+    const { outside, network } = this.#world;
+    for (;;) {
+      const at = this.#someController();
+      if (at !== null)
+        try {
+          return await call(network, outside, at.life, () => ask(at.desks));
+        } catch (thrown) {
+          this.#note(`asked in vain: ${String(thrown)}`);
+        }
+      await outside.waits(300);
+    }
+  }
+
+  #someController(): { life: Life; desks: Desks } | null {
+    const up = this.#world.controllers.flatMap(({ life, desks }) =>
+      life === null || desks === null ? [] : [{ life, desks }],
+    );
+    return up.length === 0 ? null : this.#random.pick(up);
+  }
+
+  // Owners
+
+  async #act(act: OwnerAct): Promise<void> {
+    if (act.kind === "recalls") await this.#recall(act);
+    if (act.kind === "announces")
+      await Promise.race([
+        this.#untilAnswered((desks) =>
+          desks.owners.busy({ kind: "devices", uuids: [act.device] }, act.worksMs + 1_000, "sim"),
+        ),
+        this.#world.outside.waits(act.deadlineMs),
+      ]);
+    this.#note(`owner works on ${act.device}`);
+    this.#working.set(act.device, (this.#working.get(act.device) ?? 0) + 1);
+    await this.#world.outside.waits(act.worksMs);
+    this.#working.set(act.device, (this.#working.get(act.device) ?? 0) - 1);
+    this.#note(`owner leaves ${act.device}`);
+  }
+
+  /** Resolves when the device is free, or its owner waits no longer. */
+  async #recall(act: OwnerAct): Promise<void> {
+    const { outside } = this.#world;
+    await Promise.race([this.#followRecall(act), outside.waits(act.deadlineMs + 500)]);
+  }
+
+  async #followRecall(act: OwnerAct): Promise<void> {
+    const { outside, network, agents } = this.#world;
+    const order: RecallOrder = {
+      target: { kind: "devices", uuids: [act.device] },
+      deadlineMs: act.deadlineMs,
+      firstRung: act.firstRung,
+      reason: "sim",
+      holdMs: null,
+    };
+    for (;;) {
+      const agent = agents.find(({ devices }) => devices.some(({ uuid }) => uuid === act.device));
+      const at = act.asksAgent
+        ? agent?.life && agent.desk && { life: agent.life, desk: agent.desk }
+        : this.#controllerDesk();
+      if (at)
+        try {
+          const progress = stream(network, outside, at.life, (signal) => {
+            this.#note(`recall of ${act.device} is heard`);
+            this.#heard(act);
+            return at.desk.recall(order, signal);
+          });
+          for await (const { stage } of progress)
+            if (stage === "released" || stage === "deadline_missed") return;
+        } catch (thrown) {
+          this.#note(`recall in vain: ${String(thrown)}`);
+        }
+      await outside.waits(200);
+    }
+  }
+
+  #controllerDesk() {
+    const at = this.#someController();
+    return at && { life: at.life, desk: at.desks.owners };
+  }
+
+  /** From here on the deadline counts. */
+  #heard(act: OwnerAct): void {
+    const [fromMs, slackMs] = [this.#scheduler.nowMs, act.deadlineMs * 0.03 + 100];
+    this.#scheduler.after(act.deadlineMs + slackMs, () => {
+      const late = this.#oracle.onDevice(act.device).filter(({ startedAtMs }) => startedAtMs <= fromMs);
+      for (const process of late)
+        if (process.start.program.diesAfterMs < 200 && !this.#excuses(fromMs, this.#scheduler.nowMs))
+          this.#oracle.violated("I5", `${process.start.guestId} is on ${act.device} after the deadline`);
+    });
+  }
+
+  /** More than one thing was broken at a time: the promise holds for one. */
+  #excuses(fromMs: number, toMs: number): boolean {
+    const lingersMs = 5_000;
+    const near = this.#scenario.faults.filter(
+      ({ atMs, lastsMs }) => atMs <= toMs && atMs + lastsMs + lingersMs >= fromMs,
+    );
+    return near.length > 1;
+  }
+
+  // Faults
+
+  #inflict(fault: Fault): void {
+    const { atMs: _, ...what } = fault;
+    this.#note(`fault ${JSON.stringify(what)}`);
+    count(this.#coverage, rowOf(fault), this.#statesUnder(fault));
+    const { network, redis, controllers, agents } = this.#world;
+    const processOf = (name: string) => [...controllers, ...agents].find((each) => each.name === name);
+    const later = (act: () => void) => this.#scheduler.after(fault.lastsMs, act);
+    switch (fault.kind) {
+      case "kill":
+        if (fault.process === "redis") {
+          redis.crash();
+          later(() => redis.restart(this.#lossMs()));
+        } else {
+          const process = processOf(fault.process);
+          process?.kill();
+          later(() => process?.start());
+        }
+        break;
+      case "stop": {
+        const stopped = fault.process === "redis" ? redis : processOf(fault.process)?.life;
+        stopped?.stop();
+        later(() => stopped?.resume());
+        break;
+      }
+      case "reboot": {
+        const agent = agents.find(({ name }) => name === fault.host);
+        agent?.reboot();
+        later(() => agent?.start());
+        break;
+      }
+      case "cut":
+        network.cut(fault.from, fault.to);
+        later(() => network.mend(fault.from, fault.to));
+        break;
+      case "jump":
+        this.#hostOf(fault.host)?.jump(fault.byMs);
+        break;
+      case "drift":
+        this.#hostOf(fault.host)?.drift(fault.rate);
+        later(() => this.#hostOf(fault.host)?.drift(1));
+        break;
+      case "disk_full": {
+        const files = agents.find(({ name }) => name === fault.host)?.files;
+        if (files === undefined) break;
+        files.isFull = true;
+        later(() => {
+          files.isFull = false;
+        });
+        break;
+      }
+      case "redis_slow":
+        redis.slow(200);
+        later(() => redis.slow(1));
+        break;
+      case "redis_read_only":
+        redis.goReadOnly();
+        later(() => redis.refuseWrites(null));
+        break;
+      case "redis_older":
+        redis.restoreSnapshot(this.#lossMs());
+        break;
+      case "connections_break":
+        network.habits = { ...network.habits, breaks: 0.02 };
+        later(() => {
+          network.habits = { ...network.habits, breaks: 0 };
+        });
+        break;
+    }
+  }
+
+  /** What the leases do that it may hurt. */
+  #statesUnder(fault: Fault): string[] {
+    const names = new Set<unknown>(Object.values(fault));
+    const struck = this.#world.agents.filter(({ name }) => names.has(name));
+    return (struck.length > 0 ? struck : this.#world.agents).flatMap((agent) => agent.leaseStates());
+  }
+
+  #lossMs(): number {
+    return this.#random.between(0, this.#scenario.redisLossMsMax);
+  }
+
+  #hostOf(name: string) {
+    const { controllers, agents, redis } = this.#world;
+    return name === "redis"
+      ? redis.host
+      : [...controllers, ...agents].find((each) => each.name === name)?.host;
+  }
+
+  /** Faults end by themselves in their time; this is for those that would last beyond the end. */
+  #heal(): void {
+    this.#note("healing");
+  }
+
+  // The end
+
+  #isHealed(): boolean {
+    return (
+      this.#scheduler.nowMs > activeMs + 15_000 &&
+      this.#accepted.size === this.#open.size &&
+      [...this.#accepted.values()].every((id) => this.#hasEnded(id)) &&
+      this.#oracle.alive.size === 0
+    );
+  }
+
+  #recordOf(id: string): { state: string; endedAtMs: number | null } | null {
+    const text = this.#world.redis.space.hget(zoneKeys(this.#scenario.settings.zone).guests, id);
+    return text === null ? null : (JSON.parse(text) as { state: string; endedAtMs: number | null });
+  }
+
+  #hasEnded(id: string): boolean {
+    return (this.#recordOf(id)?.endedAtMs ?? null) !== null;
+  }
+
+  /** What a submitter would be told. */
+  async #why(id: string): Promise<string> {
+    const at = this.#someController();
+    if (at === null) return "no controller serves";
+    const told = at.desks.guests.explain(id).then(
+      ({ reasonCode, reason }) => `${reasonCode}: ${reason}`,
+      (thrown: unknown) => String(thrown),
+    );
+    await this.#scheduler.run(this.#scheduler.nowMs + 1_000, () => false);
+    return told;
+  }
+
+  async #checkEnd(): Promise<void> {
+    for (const key of this.#open) {
+      const id = this.#accepted.get(key);
+      if (id === undefined) this.#oracle.violated("liveness", `${key} was never accepted`);
+      else if (!this.#hasEnded(id))
+        this.#oracle.violated(
+          "liveness",
+          `${key} (${id}) has not ended: ${await this.#why(id)} ${JSON.stringify(this.#recordOf(id))}`,
+        );
+      else if (this.#recordOf(id)?.state === "succeeded" && (this.#oracle.completions.get(id) ?? 0) === 0)
+        this.#oracle.violated("I4", `${key} (${id}) succeeded, and never ran to its end`);
+    }
+    for (const process of this.#oracle.alive)
+      this.#oracle.violated("liveness", `${process.start.guestId}:${process.start.attempt} still runs`);
+    for (const { books } of this.#world.controllers)
+      for (const [device, account] of books.account.devices) {
+        const elapsedUs = (account.bookedMs - account.beganMs) * 1_000;
+        const bookedUs = books.bookedUs.get(device) ?? 0;
+        if (elapsedUs !== bookedUs)
+          this.#oracle.violated("I8", `${device}: ${bookedUs} of ${elapsedUs} device-µs are booked`);
+      }
+  }
+}

@@ -1,0 +1,186 @@
+import { parseSettings, type Settings } from "../../src/config/settings.ts";
+import type { DeviceInfo } from "../../src/core/device.ts";
+import type { GuestSpec } from "../../src/core/guest.ts";
+import type { Rung } from "../../src/core/policy.ts";
+import type { Fault } from "./faults.ts";
+import { drawFaults } from "./faults.ts";
+import type { Program } from "./world/guests.ts";
+import { Random } from "./world/random.ts";
+
+/** What an owner does with one device. Ms of the world, from the beginning of the run. */
+export interface OwnerAct {
+  readonly atMs: number;
+  readonly device: string;
+  /** `works`: it just starts. `recalls`: it asks for the device first. `announces`: a Busy hint goes before. */
+  readonly kind: "works" | "recalls" | "announces";
+  readonly deadlineMs: number;
+  readonly firstRung: Rung | null;
+  readonly worksMs: number;
+  /** Of a recall: at the agent itself, or at a controller. */
+  readonly asksAgent: boolean;
+}
+
+export interface PlannedGuest {
+  readonly key: string;
+  readonly atMs: number;
+  readonly spec: GuestSpec;
+  readonly program: Program;
+  /** null: nobody cancels it. */
+  readonly cancelAtMs: number | null;
+}
+
+/** All that happens in one run, as data: what is left out changes nothing of the rest. */
+export interface Scenario {
+  readonly seed: number;
+  readonly settings: Settings;
+  readonly controllers: number;
+  readonly hosts: readonly { readonly name: string; readonly devices: readonly DeviceInfo[] }[];
+  readonly sharesCheckpoints: boolean;
+  readonly guests: readonly PlannedGuest[];
+  readonly owners: readonly OwnerAct[];
+  readonly faults: readonly Fault[];
+  /** Of how much the last ms before it Redis forgets in a crash, at most. */
+  readonly redisLossMsMax: number;
+}
+
+/** Until then things happen; afterwards everything has to heal. */
+export const activeMs = 40_000;
+/** By then every guest has ended. */
+export const healedByMs = 200_000;
+
+export const deadlineMs = 8_000;
+
+export function drawScenario(seed: number): Scenario {
+  const random = new Random(seed);
+  const hosts = drawHosts(random.fork("hosts"));
+  const devices = hosts.flatMap((host) => host.devices);
+  const controllers = 1;
+  return {
+    seed,
+    settings: drawSettings(random.fork("settings")),
+    controllers,
+    hosts,
+    sharesCheckpoints: random.fork("checkpoints").chance(0.5),
+    guests: drawGuests(random.fork("guests"), Math.max(...hosts.map((host) => host.devices.length))),
+    owners: drawOwners(random.fork("owners"), devices),
+    faults: drawFaults(
+      random.fork("faults"),
+      Array.from({ length: controllers }, (_, i) => `controller-${i}`),
+      hosts.map(({ name }) => name),
+    ),
+    redisLossMsMax: random.fork("aof").pick([0, 2_000]),
+  };
+}
+
+function drawSettings(random: Random): Settings {
+  const pool = (name: string) => ({
+    pool: name,
+    mode: "lend",
+    idleMsMin: 300,
+    recallDeadlineMs: deadlineMs,
+    pauseBudgetMs: random.pick([0, 3_000, 60_000]),
+    firstRung: random.pick(["pause", "pause", "vacate", "kill"]),
+    vacateFromPause: random.pick(["thaw", "kill"]),
+  });
+  return parseSettings(
+    {
+      cycle: { intervalMs: 200, intervalMsMin: 20 },
+      terms: { termMs: 3_500, renewIntervalMs: 700, driftMs: 300 },
+      telemetry: { sampleIntervalMs: 500, staleMs: 2_000 },
+      forecast: { fitChanceMin: 0, evictionPenaltyMs: 0, resumeIdleMsMin: 500, earlyReturnMs: 0 },
+      guest: {
+        startMs: 0,
+        noticeMs: 1_500,
+        checkpointIntervalMs: 1_000,
+        backoffMsMin: 100,
+        backoffMsMax: 1_000,
+        evictionsMax: 1_000,
+      },
+      queue: { lockMs: 9_000, lockRenewMs: 3_000 },
+      recall: { killMarginMs: 300, proofMs: 1_000, holdAfterRecallMs: 500 },
+      agent: { reconnectMsMin: 100, reconnectMsMax: 1_000 },
+      ledger: { drainIntervalMs: 500, aliveIntervalMs: 1_000 },
+      decisions: { keptMibMax: 0 },
+      policies: [pool("east"), pool("west")],
+    },
+    "sim",
+  );
+}
+
+function drawHosts(random: Random): Scenario["hosts"] {
+  return Array.from({ length: random.int(1, 3) }, (_, h) => ({
+    name: `host-${h}`,
+    devices: Array.from({ length: random.int(1, 3) }, (_unused, d) => ({
+      uuid: `GPU-${h}-${d}`,
+      host: `host-${h}`,
+      pool: h % 2 === 0 ? "east" : "west",
+      model: "sim",
+      index: d,
+      memoryTotalMib: 1_000,
+    })),
+  }));
+}
+
+function drawGuests(random: Random, devicesPerHostMax: number): PlannedGuest[] {
+  return Array.from({ length: random.int(3, 12) }, (_, i) => {
+    const gang = random.chance(0.2) && devicesPerHostMax > 1;
+    const isShared = !gang && random.chance(0.3);
+    return {
+      key: `guest-${i}`,
+      atMs: random.between(500, activeMs * 0.6),
+      cancelAtMs: random.chance(0.1) ? random.between(2_000, activeMs) : null,
+      spec: {
+        tenant: random.pick(["red", "blue"]),
+        name: `guest-${i}`,
+        kind: "batch",
+        workload: { kind: "process", command: ["program", `guest-${i}`], env: {}, workingDir: "" },
+        shape: {
+          devices: gang ? 2 : 1,
+          sharePermille: isShared ? random.pick([250, 500]) : 1_000,
+          memoryMib: null,
+          model: "",
+          pools: [],
+        },
+        priority: 50,
+        checkpointIntervalMs: null,
+        startMs: 0,
+        noticeMs: 1_500,
+        durationHintMs: null,
+        retries: random.int(0, 2),
+        evictionsMax: 1_000,
+        notBeforeMs: null,
+        trustGroup: "",
+        labels: {},
+      },
+      program: {
+        workMs: random.between(500, 8_000),
+        checkpointEveryMs: random.between(500, 2_000),
+        leavesAfterMs: random.chance(0.15) ? Infinity : random.exponential(300),
+        diesAfterMs: random.chance(0.05) ? random.between(1_200, 4_000) : random.exponential(5),
+        exitCode: random.chance(0.1) ? 1 : 0,
+        childOutlivesMs: random.chance(0.1) ? random.between(10, 800) : 0,
+      },
+    };
+  });
+}
+
+function drawOwners(random: Random, devices: readonly DeviceInfo[]): OwnerAct[] {
+  const acts: OwnerAct[] = [];
+  for (const { uuid } of devices) {
+    let atMs = random.between(1_000, 12_000);
+    while (atMs < activeMs - 2_000) {
+      const worksMs = Math.round(Math.min(random.exponential(4_000) + 200, activeMs - atMs));
+      acts.push({
+        atMs,
+        device: uuid,
+        kind: random.pick(["works", "works", "recalls", "announces"]),
+        deadlineMs,
+        firstRung: random.pick([null, "pause", "vacate", "kill"]),
+        worksMs,
+        asksAgent: random.chance(0.3),
+      });
+      atMs += deadlineMs + worksMs + random.exponential(8_000);
+    }
+  }
+  return acts;
+}

@@ -1,0 +1,258 @@
+import type { Desks } from "../../../src/api/server.ts";
+import type { LeaseRecord } from "../../../src/agent/disk/lease-record.ts";
+import { NodeAgent } from "../../../src/agent/node-agent.ts";
+import type { Settings } from "../../../src/config/settings.ts";
+import { runController, type RunningController } from "../../../src/controller/controller.ts";
+import type { DeviceInfo } from "../../../src/core/device.ts";
+import type { RecallDesk } from "../../../src/api/ports.ts";
+import type { Logger } from "../../../src/runtime/log.ts";
+import { SimRedisServer } from "../redis/server.ts";
+import { agentMachine } from "./agent-machine.ts";
+import { agentStream } from "./agent-stream.ts";
+import { BooksFile } from "./books.ts";
+import { controllerSurroundings } from "./controller-surroundings.ts";
+import { Files } from "./disk.ts";
+import { type Checkpoint, Kernel, type Program, type Witness } from "./guests.ts";
+import { Host } from "./host.ts";
+import { Network } from "./network.ts";
+import { Life } from "./process.ts";
+import type { Random } from "./random.ts";
+import type { Scheduler } from "./scheduler.ts";
+import { telemetryOf } from "./telemetry.ts";
+
+/** How long whoever looks after a process takes to start it again. Ms of the world. */
+const restartMs = 500;
+
+export interface WorldPlan {
+  readonly settings: Settings;
+  readonly controllers: number;
+  readonly hosts: readonly { readonly name: string; readonly devices: readonly DeviceInfo[] }[];
+  readonly sharesCheckpoints: boolean;
+}
+
+export interface WorldParts {
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly plan: WorldPlan;
+  readonly witness: Witness;
+  readonly log: Logger;
+  readonly utilPct: (device: DeviceInfo) => number | null;
+  /** An agent has read a sample. */
+  readonly read: (device: string, utilPct: number) => void;
+  readonly programOf: (command: readonly string[]) => Program;
+  /** A process ended by itself, for good or ill. */
+  readonly fell: (name: string, error: unknown) => void;
+}
+
+const epochMs = Date.UTC(2026, 0, 1);
+
+/** Every machine and process of one run, wired as in production. */
+export class World {
+  readonly network: Network;
+  readonly redis: SimRedisServer;
+  readonly controllers: ControllerProcess[];
+  readonly agents: AgentProcess[];
+  readonly outside: Life;
+
+  constructor(parts: WorldParts) {
+    const { scheduler, random, plan } = parts;
+    this.network = new Network(scheduler, random.fork("network"), { delayMs: 1, breaks: 0 });
+    this.redis = new SimRedisServer({ host: new Host("redis", scheduler, epochMs), scheduler });
+    this.outside = new Life(new Host("outside", scheduler, epochMs), scheduler);
+    this.controllers = Array.from(
+      { length: plan.controllers },
+      (_, i) => new ControllerProcess(`controller-${i}`, parts, this),
+    );
+    const shared = new Map<string, Checkpoint>();
+    this.agents = plan.hosts.map(
+      ({ name, devices }) =>
+        new AgentProcess(
+          name,
+          devices,
+          parts,
+          this,
+          plan.sharesCheckpoints ? shared : new Map<string, Checkpoint>(),
+        ),
+    );
+  }
+
+  start(): void {
+    for (const controller of this.controllers) controller.start();
+    for (const agent of this.agents) agent.start();
+  }
+}
+
+/** A process that somebody starts again whenever it ends. */
+abstract class Supervised {
+  readonly name: string;
+  readonly host: Host;
+  readonly parts: WorldParts;
+  life: Life | null = null;
+  /** How often it was started. */
+  starts = 0;
+
+  constructor(name: string, parts: WorldParts) {
+    this.name = name;
+    this.parts = parts;
+    this.host = new Host(name, parts.scheduler, epochMs);
+  }
+
+  get isUp(): boolean {
+    return this.life !== null;
+  }
+
+  start(): void {
+    if (this.life !== null) return;
+    this.starts += 1;
+    const life = new Life(this.host, this.parts.scheduler);
+    this.life = life;
+    this.main(life).catch((error: unknown) => {
+      if (life.isDead) return;
+      this.parts.fell(this.name, error);
+      this.kill();
+      this.parts.scheduler.after(restartMs, () => this.start());
+    });
+  }
+
+  kill(): void {
+    this.life?.kill();
+    this.life = null;
+  }
+
+  protected abstract main(life: Life): Promise<void>;
+}
+
+export class ControllerProcess extends Supervised {
+  readonly books = new BooksFile();
+  desks: Desks | null = null;
+  running: RunningController | null = null;
+  readonly #world: World;
+
+  constructor(name: string, parts: WorldParts, world: World) {
+    super(name, parts);
+    this.#world = world;
+  }
+
+  override kill(): void {
+    super.kill();
+    this.desks = null;
+    this.running = null;
+  }
+
+  protected async main(life: Life): Promise<void> {
+    const { plan, random, log } = this.parts;
+    const surroundings = controllerSurroundings({
+      life,
+      network: this.#world.network,
+      redis: this.#world.redis,
+      booksFile: this.books,
+      random: random.fork(`${this.name} ${this.starts}`),
+      settings: plan.settings,
+      log,
+      serve: (desks) => {
+        this.desks = desks;
+        return {
+          address: this.name,
+          close: () => {
+            this.desks = null;
+          },
+        };
+      },
+    });
+    const running = await runController({ settings: plan.settings, logger: log }, surroundings);
+    this.running = running;
+    await new Promise<void>((resolve) => {
+      if (running.lost.aborted) resolve();
+      else running.lost.addEventListener("abort", () => resolve(), { once: true });
+    });
+    await running.stop();
+    throw running.lost.reason;
+  }
+}
+
+export class AgentProcess extends Supervised {
+  readonly kernel: Kernel;
+  readonly files = new Files();
+  readonly devices: readonly DeviceInfo[];
+  desk: RecallDesk | null = null;
+  readonly #world: World;
+
+  constructor(
+    name: string,
+    devices: readonly DeviceInfo[],
+    parts: WorldParts,
+    world: World,
+    checkpoints: Map<string, Checkpoint>,
+  ) {
+    super(name, parts);
+    this.devices = devices;
+    this.#world = world;
+    this.kernel = new Kernel(
+      this.host,
+      parts.scheduler,
+      parts.random.fork(`${name} kernel`),
+      parts.witness,
+      checkpoints,
+    );
+  }
+
+  override kill(): void {
+    super.kill();
+    this.desk = null;
+  }
+
+  /** As its disk has them. */
+  leaseStates(): string[] {
+    const guests = `/${this.name}/guests`;
+    return this.files.list(guests).flatMap((guest) =>
+      this.files.list(`${guests}/${guest}`).flatMap((attempt) => {
+        const text = this.files.read(`${guests}/${guest}/${attempt}/state.json`);
+        const state = text === null ? "released" : (JSON.parse(text) as LeaseRecord).ladder.state;
+        return state === "released" ? [] : [state];
+      }),
+    );
+  }
+
+  /** The machine falls and comes back. */
+  reboot(): void {
+    this.kill();
+    this.kernel.reboot();
+    this.files.lose();
+    this.host.reboot();
+  }
+
+  protected async main(life: Life): Promise<void> {
+    const { plan, random, log, utilPct, read, programOf } = this.parts;
+    const { network, controllers } = this.#world;
+    const own = random.fork(`${this.name} ${this.starts}`);
+    const machine = agentMachine({
+      life,
+      kernel: this.kernel,
+      files: this.files,
+      random: own,
+      programOf,
+      connect: (address) => ({
+        agents: agentStream(network, life, () => controllers.find(({ name }) => name === address)),
+        close: () => {},
+      }),
+    });
+    const { sampleIntervalMs } = plan.settings.telemetry;
+    const agent = new NodeAgent(
+      {
+        agentId: this.name,
+        host: this.name,
+        dataDir: `/${this.name}`,
+        controllerAddress: controllers.map(({ name }) => name),
+        recallListen: null,
+        source: telemetryOf(this.devices, life, sampleIntervalMs, utilPct, read),
+        settings: plan.settings,
+        logger: log,
+      },
+      machine,
+    );
+    await agent.adopt();
+    this.desk = agent.desk;
+    agent.run("");
+    await new Promise<never>(() => {});
+  }
+}
