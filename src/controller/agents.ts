@@ -55,6 +55,9 @@ interface AgentsParts {
 const resumeAgainMsMin = 2_000;
 const resumeAgainMsMax = 60_000;
 
+/** After a start that a host could not carry out, its device is left alone for so long. */
+const hostFailedRestMs = 10_000;
+
 /** Takes agents in: their devices, samples, steps and renewals. One stream an agent; a newer one replaces the older. */
 export class Agents implements AgentDesk {
   readonly #parts: AgentsParts;
@@ -300,7 +303,22 @@ export class Agents implements AgentDesk {
       usefulMs: 0,
       lostMs: 0,
     });
+    if (outcome === "host_failed") this.#rest(live.lease.grants.map(({ device }) => device));
     this.#parts.wake();
+  }
+
+  /** What its host could not do now it could not do at once again. */
+  #rest(uuids: readonly string[]): void {
+    const { fleet, clock, log } = this.#parts;
+    for (const uuid of uuids) {
+      const device = fleet.devices.get(uuid);
+      if (device === undefined) continue;
+      device.restUntilMs = Math.max(device.restUntilMs, clock.monotonicMs() + hostFailedRestMs);
+      log.warn(
+        { device: uuid, restMs: hostFailedRestMs },
+        "nothing is lent there for a while: its host could not start a guest",
+      );
+    }
   }
 
   #renew(session: AgentSession, { sequence, leases }: RenewTerms): void {

@@ -8,7 +8,14 @@ export type Fault = { readonly atMs: number; readonly lastsMs: number } & (
   | { readonly kind: "jump"; readonly host: string; readonly byMs: number }
   | { readonly kind: "drift"; readonly host: string; readonly rate: number }
   | { readonly kind: "disk_full"; readonly host: string }
-  | { readonly kind: "redis_slow" | "redis_read_only" | "redis_older" | "connections_break" }
+  | {
+      readonly kind:
+        | "redis_slow"
+        | "redis_read_only"
+        | "redis_disk_full"
+        | "redis_older"
+        | "connections_break";
+    }
 );
 
 export type FaultKind = Fault["kind"];
@@ -46,6 +53,7 @@ function drawFault(random: Random, controllers: readonly string[], hosts: readon
     "disk_full",
     "redis_slow",
     "redis_read_only",
+    "redis_disk_full",
     "redis_older",
     "connections_break",
   ]);
@@ -76,6 +84,7 @@ function drawFault(random: Random, controllers: readonly string[], hosts: readon
       return { ...when, kind, host: random.pick(processes), rate: random.pick([0.98, 1.02]) };
     case "redis_slow":
     case "redis_read_only":
+    case "redis_disk_full":
     case "redis_older":
     case "connections_break":
       return { ...when, kind };

@@ -7,6 +7,7 @@ import type { Fault } from "./faults.ts";
 import { count, type Coverage, rowOf } from "./coverage.ts";
 import { Oracle, type Violation } from "./oracle.ts";
 import { activeMs, healedByMs, type OwnerAct, type PlannedGuest, type Scenario } from "./scenario.ts";
+import { diskFullReply } from "./redis/server.ts";
 import { call, stream } from "./world/rpc.ts";
 import { Random } from "./world/random.ts";
 import { Scheduler } from "./world/scheduler.ts";
@@ -303,6 +304,10 @@ class Run {
         break;
       case "redis_read_only":
         redis.goReadOnly();
+        later(() => redis.refuseWrites(null));
+        break;
+      case "redis_disk_full":
+        redis.refuseWrites(diskFullReply);
         later(() => redis.refuseWrites(null));
         break;
       case "redis_older":

@@ -1,10 +1,9 @@
 import type { CommandOutcome } from "../../api/convert/lease.ts";
 import type { Grant } from "../../core/guest.ts";
-import type { GuestSpec } from "../../core/guest.ts";
+import type { GuestSpec, ProcessTemplate } from "../../core/guest.ts";
 import { newLadder } from "../../core/ladder-state.ts";
 import type { FencingToken } from "../../core/lease.ts";
 import { compareTokens } from "../../core/lease.ts";
-import { asGleanerError } from "../../errors/gleaner-error.ts";
 import type { Logger } from "../../runtime/log.ts";
 import type { Fence } from "../disk/fence.ts";
 import { attemptName, LeaseDirs } from "../disk/lease-dirs.ts";
@@ -67,7 +66,9 @@ export class Starter {
   }
 
   async start(order: StartOrder): Promise<CommandAnswer> {
-    const refusal = this.#refusal(order);
+    const { workload } = order.spec;
+    if (workload.kind !== "process") return { outcome: "failed", detail: "this agent runs processes only" };
+    const refusal = this.#refusal(order, workload);
     if (refusal !== null) return refusal;
     const { table, fence, dirs, runnerHost, clock, pools } = this.#parts;
     const devices = order.grants.map((grant) => grant.device);
@@ -100,10 +101,10 @@ export class Starter {
     }
     return runner.isClosed
       ? { outcome: "failed", detail: "the agent is stopping" }
-      : this.#launch(runner, order);
+      : this.#launch(runner, order, workload);
   }
 
-  #refusal(order: StartOrder): CommandAnswer | null {
+  #refusal(order: StartOrder, { command }: ProcessTemplate): CommandAnswer | null {
     const { table, fence, clock, ownerObstacle } = this.#parts;
     if (this.#closed) return { outcome: "owner_first", detail: "the agent is stopping" };
     const known = table.get(order.leaseId);
@@ -116,9 +117,7 @@ export class Starter {
     if (newer !== null) return { outcome: "stale", detail: `a token as new was seen for ${newer}` };
     if (clock.nowMs() >= order.termSentAtMs + order.termMs)
       return { outcome: "stale", detail: "its term was over when it arrived" };
-    if (order.spec.workload.kind !== "process")
-      return { outcome: "failed", detail: "this agent runs processes only" };
-    if (order.spec.workload.command.length === 0 || devices.length === 0 || !LeaseDirs.isSafe(order.guestId))
+    if (command.length === 0 || devices.length === 0 || !LeaseDirs.isSafe(order.guestId))
       return { outcome: "failed", detail: "the order names no command, no device or no usable guest id" };
     for (const device of devices) {
       const obstacle = ownerObstacle(device);
@@ -127,17 +126,15 @@ export class Starter {
     return null;
   }
 
-  #launch(runner: LeaseRunner, { spec, ...order }: StartOrder): CommandAnswer {
+  #launch(runner: LeaseRunner, order: StartOrder, workload: ProcessTemplate): CommandAnswer {
     const { runtime, runnerHost, env, clock } = this.#parts;
     const { ladder, devices } = runner.record;
     const { demands } = ladder;
     const ownerCame = demands.activitySinceMs !== null || demands.hint !== null || demands.recalls.length > 0;
     if (ladder.state !== "starting" || ownerCame || clock.nowMs() >= ladder.term.endsAtMs) {
-      this.#abandon(runner, "somebody else came first");
+      this.#abandon(runner, "owner", "somebody else came first");
       return { outcome: "owner_first", detail: "it was taken back before it was started" };
     }
-    const { workload } = spec;
-    if (workload.kind !== "process") return this.#giveUp(runner, new Error("not a process"));
     try {
       const group = runtime.create(attemptName(order), () => runner.look());
       runner.attach(group);
@@ -162,16 +159,17 @@ export class Starter {
     return { outcome: "done", detail: "" };
   }
 
-  /** Nothing was started, and it is the guest's or this host's fault: reported as an attempt that failed at once. */
+  /** Nothing was started, and it is this host's fault: its disk is full, or it has no process left to give. */
   #giveUp(runner: LeaseRunner, thrown: unknown): CommandAnswer {
-    const error = asGleanerError(thrown);
-    this.#parts.logger.error({ err: error, lease: runner.record.leaseId }, "the guest could not be started");
-    runner.dispatch({ type: "emptied" });
-    return { outcome: "failed", detail: `${error.code}: ${error.message}` };
+    const { logger } = this.#parts;
+    const problem = thrown instanceof Error ? thrown.message : String(thrown);
+    logger.error({ err: thrown, lease: runner.record.leaseId }, "this host could not start a guest");
+    this.#abandon(runner, "controller", `this host could not start it: ${problem}`);
+    return { outcome: "host_failed", detail: problem };
   }
 
-  #abandon(runner: LeaseRunner, detail: string): void {
-    const cause = { mover: "owner", sinceMs: null, recallId: "", detail } as const;
+  #abandon(runner: LeaseRunner, mover: "owner" | "controller", detail: string): void {
+    const cause = { mover, sinceMs: null, recallId: "", detail } as const;
     if (runner.state === "starting") runner.dispatch({ type: "kill", cause });
     runner.dispatch({ type: "emptied" });
   }

@@ -26,7 +26,7 @@ export const movers = wordMap<Mover, wire.Mover>({
 });
 
 /** What became of a command, as the agent answers it. */
-export type CommandOutcome = "done" | "stale" | "owner_first" | "unknown_lease" | "failed";
+export type CommandOutcome = "done" | "stale" | "owner_first" | "unknown_lease" | "failed" | "host_failed";
 
 export const commandOutcomes = wordMap<CommandOutcome, wire.CommandOutcome>({
   done: wire.CommandOutcome.DONE,
@@ -34,6 +34,7 @@ export const commandOutcomes = wordMap<CommandOutcome, wire.CommandOutcome>({
   owner_first: wire.CommandOutcome.OWNER_FIRST,
   unknown_lease: wire.CommandOutcome.UNKNOWN_LEASE,
   failed: wire.CommandOutcome.FAILED,
+  host_failed: wire.CommandOutcome.HOST_FAILED,
 });
 
 /** One step of one lease as an agent reports it; `atMs` is on the clock of whoever holds it. */

@@ -251,7 +251,10 @@ export const CommandOutcome = {
   OWNER_FIRST: "COMMAND_OUTCOME_OWNER_FIRST",
   /** UNKNOWN_LEASE - No such lease lives here. */
   UNKNOWN_LEASE: "COMMAND_OUTCOME_UNKNOWN_LEASE",
+  /** FAILED - Of a start: the guest asks for what this agent cannot give. It counts as the guest's failure. */
   FAILED: "COMMAND_OUTCOME_FAILED",
+  /** HOST_FAILED - Of a start: this host could not, for instance because its disk is full. Nothing was started, and it is not the guest's fault. */
+  HOST_FAILED: "COMMAND_OUTCOME_HOST_FAILED",
   UNRECOGNIZED: "UNRECOGNIZED",
 } as const;
 
@@ -264,6 +267,7 @@ export namespace CommandOutcome {
   export type OWNER_FIRST = typeof CommandOutcome.OWNER_FIRST;
   export type UNKNOWN_LEASE = typeof CommandOutcome.UNKNOWN_LEASE;
   export type FAILED = typeof CommandOutcome.FAILED;
+  export type HOST_FAILED = typeof CommandOutcome.HOST_FAILED;
   export type UNRECOGNIZED = typeof CommandOutcome.UNRECOGNIZED;
 }
 
@@ -287,6 +291,9 @@ export function commandOutcomeFromJSON(object: any): CommandOutcome {
     case 5:
     case "COMMAND_OUTCOME_FAILED":
       return CommandOutcome.FAILED;
+    case 6:
+    case "COMMAND_OUTCOME_HOST_FAILED":
+      return CommandOutcome.HOST_FAILED;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -308,6 +315,8 @@ export function commandOutcomeToNumber(object: CommandOutcome): number {
       return 4;
     case CommandOutcome.FAILED:
       return 5;
+    case CommandOutcome.HOST_FAILED:
+      return 6;
     case CommandOutcome.UNRECOGNIZED:
     default:
       return -1;
