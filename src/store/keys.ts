@@ -3,8 +3,10 @@
  * scripts can reach all of it.
  */
 export interface ZoneKeys {
-  /** Hash: epoch, generation, number (of the last fencing token), atMs (when the lead was taken). */
+  /** Hash: epoch, nonce, holder, generation, number (of the last fencing token), atMs (when the lead was taken). */
   readonly lead: string;
+  /** Text that expires: who holds the lead now, and where it is reached. */
+  readonly lock: string;
   /** Hash: guest → GuestRecord as JSON. No entry: never lent and not ended. */
   readonly guests: string;
   /** Sorted set: ended guests by the time of their end; the oldest records are forgotten. */
@@ -33,6 +35,7 @@ export function zoneKeys(zone: string): ZoneKeys {
   const key = (name: string) => `gleaner:{${zone}}:${name}`;
   return {
     lead: key("lead"),
+    lock: key("lock"),
     guests: key("guests"),
     ended: key("ended"),
     leases: key("leases"),

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { defaults } from "../config/defaults.ts";
 import type { DeviceUuid } from "../core/device.ts";
@@ -51,11 +52,14 @@ export class LeaseStore {
   readonly #bounds: LeaseStoreBounds;
   readonly #lends: RequestIds;
   readonly #steps: RequestIds;
+  readonly #newId: () => string;
   #epoch = 0;
+  #nonce = "";
   #lost = new AbortController();
 
   /** `newId`: names that nobody had before. */
-  constructor(redis: Redis, zone: string, bounds: LeaseStoreBounds = defaultBounds, newId?: () => string) {
+  constructor(redis: Redis, zone: string, bounds: LeaseStoreBounds = defaultBounds, newId: () => string = randomUUID) {
+    this.#newId = newId;
     defineScripts(redis);
     this.#lends = new RequestIds(newId);
     this.#steps = new RequestIds(newId);
@@ -69,13 +73,54 @@ export class LeaseStore {
     return this.#epoch;
   }
 
-  /** Deposes whoever led before: from now on their epoch is refused. */
+  /** Deposes whoever led before, lock or not: from now on their epoch is refused. */
   async takeLead(atMs: number): Promise<Lead> {
-    const command = this.#redis.gleanerTakeLead(this.#keys.lead, atMs, this.#epoch);
-    const [epoch, generation, number] = await ask(this.#redis, command);
+    const taken = await this.campaign({ holder: "", address: "", lockMs: 0 }, atMs);
+    if ("heldBy" in taken) throw new GleanerError("INTERNAL", { problem: "a lead without a lock was held" });
+    return taken;
+  }
+
+  /** Takes the lead unless another holds its lock. Whoever held it before and let it expire is deposed. */
+  async campaign(candidate: Candidate, atMs: number): Promise<Lead | HeldLead> {
+    const { lead, lock } = this.#keys;
+    const { holder, address, lockMs } = candidate;
+    const nonce = this.#newId();
+    const words = [atMs, this.#epoch, nonce, holder, address, lockMs];
+    const [answer, ...rest] = await ask(this.#redis, this.#redis.gleanerTakeLead(lead, lock, ...words));
+    if (answer === "held") {
+      const [heldBy, leftMs] = rest as [string, number];
+      return { heldBy, leftMs };
+    }
+    const [epoch, generation, number, before] = rest as [number, number, number, string];
     this.#epoch = epoch;
+    this.#nonce = nonce;
     this.#lost = new AbortController();
-    return { epoch, generation, number, lost: this.#lost.signal };
+    return { epoch, nonce, generation, number, before, lost: this.#lost.signal };
+  }
+
+  /** Holds the lock for another `lockMs` from when Redis hears of it. */
+  async holdLock({ holder, address, lockMs }: Candidate): Promise<void> {
+    const { lead, lock } = this.#keys;
+    const command = this.#redis.gleanerHoldLead(lead, lock, this.#reign, holder, address, lockMs);
+    this.#unlessStale(await ask(this.#redis, command));
+  }
+
+  /** Gives the lock up, so that the next one need not wait until it expires. */
+  async releaseLock({ holder, address }: Candidate): Promise<void> {
+    const { lead, lock } = this.#keys;
+    await ask(this.#redis, this.#redis.gleanerHoldLead(lead, lock, this.#reign, holder, address, 0));
+  }
+
+  /** For a leader that finds itself that it leads no more: aborts `Lead.lost`. */
+  lose(): GleanerError {
+    const lost = new GleanerError("LEADERSHIP_LOST", { epoch: this.#epoch });
+    this.#lost.abort(lost);
+    return lost;
+  }
+
+  /** By which the scripts know this leader: two that took the same epoch, in two pasts of one Redis, are told apart. */
+  get #reign(): string {
+    return reignOf(this.#epoch, this.#nonce);
   }
 
   /**
@@ -84,10 +129,10 @@ export class LeaseStore {
    */
   async raiseGeneration(aboveGeneration: number, aboveEpoch = 0): Promise<number> {
     const { lead } = this.#keys;
-    const before = this.#epoch;
+    const [before, reign] = [this.#epoch, this.#reign];
     // Already for what is sent behind it on the same connection.
     this.#epoch = Math.max(before, aboveEpoch + 1);
-    const command = this.#redis.gleanerRaiseGeneration(lead, before, aboveGeneration, this.#epoch);
+    const command = this.#redis.gleanerRaiseGeneration(lead, reign, aboveGeneration, this.#epoch);
     return this.#unlessStale(await ask(this.#redis, command));
   }
 
@@ -103,14 +148,15 @@ export class LeaseStore {
     const replies = await this.#lends.ask(guestIds, async (ids) => {
       const pipeline = this.#redis.pipeline();
       for (const [index, request] of requests.entries()) {
-        const json = JSON.stringify({ ...request, request: ids[index] });
+        const reign = reignOf(request.epoch, this.#nonce);
+        const json = JSON.stringify({ ...request, reign, request: ids[index] });
         pipeline.gleanerLend(lead, guests, leases, devices, quarantines, ledger, json, atMs, bound);
       }
       return (await askAll(this.#redis, pipeline)) as Reply[];
     });
     return replies.map(([answer, detail], index) => {
       if (answer === "lent") return { lent: parseLease(detail) };
-      if (detail === "stale_epoch" && requests[index]?.epoch === this.#epoch) this.#lose();
+      if (detail === "stale_epoch" && requests[index]?.epoch === this.#epoch) this.lose();
       return { refused: detail as LendRefusal };
     });
   }
@@ -126,12 +172,12 @@ export class LeaseStore {
       for (const [index, step] of steps.entries()) {
         const change = JSON.stringify({ ...changeOf(step), request: ids[index] });
         const event = JSON.stringify(stepEvent(step));
-        pipeline.gleanerApplyStep(...keys, this.#epoch, change, event, endedKeptMax, endedKeptMs);
+        pipeline.gleanerApplyStep(...keys, this.#reign, change, event, endedKeptMax, endedKeptMs);
       }
       return (await askAll(this.#redis, pipeline)) as Reply[];
     });
     return replies.map(([answer, detail]) => {
-      if (detail === "stale_epoch") this.#lose();
+      if (detail === "stale_epoch") this.lose();
       if (answer !== "applied") return { applied: false, why: detail as StepRefusal };
       const record = parseGuestRecord(detail);
       return { applied: true, guestState: record.state, record };
@@ -145,7 +191,7 @@ export class LeaseStore {
   async cancel(guestId: string, tenant: string, reason: string, atMs: number): Promise<GuestRecord> {
     const { lead, guests, ended, ledger } = this.#keys;
     const { endedKeptMax, endedKeptMs } = this.#bounds;
-    const change = [this.#epoch, guestId, tenant, reason, atMs, endedKeptMax, endedKeptMs];
+    const change = [this.#reign, guestId, tenant, reason, atMs, endedKeptMax, endedKeptMs];
     const command = this.#redis.gleanerCancel(lead, guests, ended, ledger, ...change);
     return parseGuestRecord(this.#unlessStale(await ask(this.#redis, command)));
   }
@@ -155,7 +201,7 @@ export class LeaseStore {
     const { lead, leases } = this.#keys;
     const live = new Set<string>();
     for (const batch of leaseIds.length === 0 ? [[]] : batches(leaseIds)) {
-      const command = this.#redis.gleanerRenew(lead, leases, this.#epoch, ...batch);
+      const command = this.#redis.gleanerRenew(lead, leases, this.#reign, ...batch);
       for (const id of this.#unlessStale(await ask(this.#redis, command))) live.add(id);
     }
     return live;
@@ -201,7 +247,7 @@ export class LeaseStore {
   ): Promise<void> {
     const { lead, quarantines, unproven, ledger } = this.#keys;
     const verb = reason === null ? (cause === undefined ? "lift_all" : "lift") : "add";
-    const change = [this.#epoch, device, cause ?? "controller", verb, reason ?? "", atMs];
+    const change = [this.#reign, device, cause ?? "controller", verb, reason ?? "", atMs];
     const command = this.#redis.gleanerSetQuarantine(lead, quarantines, unproven, ledger, ...change);
     this.#unlessStale(await ask(this.#redis, command));
   }
@@ -228,25 +274,44 @@ export class LeaseStore {
     const { lead, memoryBefore } = this.#keys;
     for (const batch of batches(changes)) {
       const words = batch.flatMap(([device, mib]) => [device, mib ?? ""]);
-      const command = this.#redis.gleanerSetMemoryBefore(lead, memoryBefore, this.#epoch, ...words);
+      const command = this.#redis.gleanerSetMemoryBefore(lead, memoryBefore, this.#reign, ...words);
       this.#unlessStale(await ask(this.#redis, command));
     }
   }
 
   #unlessStale<T>(reply: T | null): T {
-    if (reply === null) throw this.#lose();
+    if (reply === null) throw this.lose();
     return reply;
   }
+}
 
-  #lose(): GleanerError {
-    const lost = new GleanerError("LEADERSHIP_LOST", { epoch: this.#epoch });
-    this.#lost.abort(lost);
-    return lost;
-  }
+function reignOf(epoch: number, nonce: string): string {
+  return `${epoch}:${nonce}`;
+}
+
+/** Who campaigns for the lead. */
+export interface Candidate {
+  /** The same for a controller that was started again, and nobody else's. */
+  readonly holder: string;
+  /** Where others reach it. */
+  readonly address: string;
+  readonly lockMs: number;
+}
+
+/** Another leads. */
+export interface HeldLead {
+  /** Its address. */
+  readonly heldBy: string;
+  /** Until its lock expires, unless it is held for longer. */
+  readonly leftMs: number;
 }
 
 export interface Lead {
   readonly epoch: number;
+  /** Tells it from another leader of the same epoch. */
+  readonly nonce: string;
+  /** Who led before; empty: nobody. */
+  readonly before: string;
   readonly generation: number;
   /** Of the last token that was given. */
   readonly number: number;

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { wasAborted } from "./redis-error.ts";
 
 /**
@@ -10,7 +9,7 @@ export class RequestIds {
   readonly #unanswered = new Map<string, string>();
   #count = 0;
 
-  constructor(newId: () => string = randomUUID) {
+  constructor(newId: () => string) {
     this.#self = newId();
   }
 

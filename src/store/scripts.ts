@@ -6,7 +6,8 @@ type Word = string | number;
 
 declare module "ioredis" {
   interface RedisCommander<Context> {
-    gleanerTakeLead(...args: Word[]): Result<[epoch: number, generation: number, number: number], Context>;
+    gleanerTakeLead(...args: Word[]): Result<[answer: string, ...Word[]], Context>;
+    gleanerHoldLead(...args: Word[]): Result<number | null, Context>;
     gleanerRaiseGeneration(...args: Word[]): Result<number | null, Context>;
     gleanerLend(...args: Word[]): Result<[answer: string, detail: string], Context>;
     gleanerApplyStep(...args: Word[]): Result<[answer: string, detail: string], Context>;
@@ -19,7 +20,8 @@ declare module "ioredis" {
 }
 
 const keysOf = {
-  "take-lead": 1,
+  "take-lead": 2,
+  "hold-lead": 2,
   "raise-generation": 1,
   lend: 6,
   "apply-step": 8,

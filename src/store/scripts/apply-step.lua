@@ -1,5 +1,5 @@
 -- KEYS: lead, guests, ended, leases, unproven, devices, quarantines, ledger.
--- ARGV: epoch, the step as JSON, its ledger event as JSON, endedKeptMax, endedKeptMs.
+-- ARGV: reign, the step as JSON, its ledger event as JSON, endedKeptMax, endedKeptMs.
 -- Answers {"applied", the guest's record as JSON} or {"refused", why}.
 local keys = {
   guests = KEYS[2],

@@ -1,6 +1,6 @@
--- KEYS: lead, guests, ended, ledger. ARGV: epoch, guest, tenant, reason, atMs, endedKeptMax, endedKeptMs.
+-- KEYS: lead, guests, ended, ledger. ARGV: reign, guest, tenant, reason, atMs, endedKeptMax, endedKeptMs.
 -- A guest at rest ends at once; one that has a lease ends when it comes to rest (apply-step). The first wish stays.
--- Answers the guest's record as JSON; nil: stale epoch.
+-- Answers the guest's record as JSON; nil: stale reign.
 if not leads(KEYS[1], ARGV[1]) then
   return false
 end

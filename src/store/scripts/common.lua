@@ -9,9 +9,19 @@ local function write(key, field, value)
   redis.call("HSET", key, field, cjson.encode(value))
 end
 
--- Any other epoch is refused, a larger one too: then Redis came back older than its leader.
-local function leads(lead, epoch)
-  return redis.call("HGET", lead, "epoch") == tostring(epoch)
+-- `reign` is EPOCH:NONCE. Any other is refused, one of a larger epoch too: then Redis came back older than its leader.
+local function leads(lead, reign)
+  local epoch, nonce = unpack(redis.call("HMGET", lead, "epoch", "nonce"))
+  return epoch and epoch .. ":" .. (nonce or "") == reign
+end
+
+-- The lock's text is the holder's id, a space, its address.
+local function is_of(lock, holder)
+  return string.match(lock, "^%S+") == holder
+end
+
+local function address_of(lock)
+  return string.match(lock, " (.*)$")
 end
 
 local function emit(ledger, event)

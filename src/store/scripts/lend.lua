@@ -8,7 +8,7 @@ local function refused(why)
   return { "refused", why }
 end
 
-if not leads(lead, request.epoch) then
+if not leads(lead, request.reign) then
   return refused("stale_epoch")
 end
 

@@ -1,4 +1,4 @@
--- KEYS: lead. ARGV: epoch, the generation to be above, the epoch from now on. Answers the generation; nil: stale epoch.
+-- KEYS: lead. ARGV: reign, the generation to be above, the epoch from now on. Answers the generation; nil: stale reign.
 if not leads(KEYS[1], ARGV[1]) then
   return false
 end

@@ -1,4 +1,4 @@
--- KEYS: lead, leases. ARGV: epoch, leases. Answers those that live in the books; nil: stale epoch.
+-- KEYS: lead, leases. ARGV: reign, leases. Answers those that live in the books; nil: stale reign.
 if not leads(KEYS[1], ARGV[1]) then
   return false
 end

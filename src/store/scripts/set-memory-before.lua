@@ -1,5 +1,5 @@
--- KEYS: lead, memory. ARGV: epoch, then device, MiB or "" (the claim is settled), and so on.
--- Answers 1; nil: stale epoch.
+-- KEYS: lead, memory. ARGV: reign, then device, MiB or "" (the claim is settled), and so on.
+-- Answers 1; nil: stale reign.
 if not leads(KEYS[1], ARGV[1]) then
   return false
 end

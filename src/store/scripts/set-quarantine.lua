@@ -1,5 +1,5 @@
--- KEYS: lead, quarantines, unproven, ledger. ARGV: epoch, device, cause, "add" | "lift" | "lift_all", reason, atMs.
--- Answers 1; nil: stale epoch.
+-- KEYS: lead, quarantines, unproven, ledger. ARGV: reign, device, cause, "add" | "lift" | "lift_all", reason, atMs.
+-- Answers 1; nil: stale reign.
 if not leads(KEYS[1], ARGV[1]) then
   return false
 end

@@ -2,7 +2,7 @@ import { ReplyError, type Keyspace } from "./keyspace.ts";
 import type { Reply, Script } from "./reply.ts";
 import { applyStep } from "./scripts/apply-step.ts";
 import * as bull from "./scripts/bull.ts";
-import { raiseGeneration, renew, takeLead } from "./scripts/lead.ts";
+import { holdLead, raiseGeneration, renew, takeLead } from "./scripts/lead.ts";
 import { lend } from "./scripts/lend.ts";
 import * as queue from "./scripts/queue.ts";
 import { appendEvents, cancel, setMemoryBefore, setQuarantine } from "./scripts/wishes.ts";
@@ -114,7 +114,8 @@ const commands: Readonly<Record<string, Command>> = {
   ),
   xtrim: writesKey((space, key, [, , id = ""]) => space.xtrim(key, id)),
   ...scripts({
-    gleanerTakeLead: [1, takeLead],
+    gleanerTakeLead: [2, takeLead],
+    gleanerHoldLead: [2, holdLead],
     gleanerRaiseGeneration: [1, raiseGeneration],
     gleanerRenew: [2, renew],
     gleanerLend: [6, lend],

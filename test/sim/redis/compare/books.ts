@@ -15,6 +15,14 @@ const ms = fc.oneof(fc.nat(100_000), fc.double({ min: 0, max: 1e6, noNaN: true }
 
 export const booksStep = fc.oneof(
   {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("campaign" as const),
+      holder: fc.constantFrom("one", "two"),
+      then: fc.constantFrom("hold", "release", "nothing"),
+    }),
+  },
+  {
     weight: 6,
     arbitrary: fc.record({
       kind: fc.constant("lend" as const),
@@ -183,6 +191,14 @@ export class Stores {
         this.epoch = this.leases.epoch;
         return [lead, generation];
       }
+      case "campaign": {
+        const candidate = { holder: next.holder, address: `at ${next.holder}`, lockMs: 1_000_000_000 };
+        const taken = await this.leases.campaign(candidate, atMs);
+        this.epoch = this.leases.epoch;
+        if (next.then === "hold") await this.leases.holdLock(candidate);
+        if (next.then === "release") await this.leases.releaseLock(candidate);
+        return "heldBy" in taken ? taken.heldBy : [taken.epoch, taken.generation, taken.number, taken.before];
+      }
       case "append":
         return this.ledger.append(Array.from({ length: next.count }, () => ({ type: "alive", atMs })));
       case "trim": {
@@ -207,8 +223,9 @@ export class Stores {
   /** As a request that the driver sends once more: the answer was lost. */
   #lendOnce(atMs: number): Promise<unknown> {
     const { lead, guests, leases, devices, quarantines, ledger } = this.#keys;
-    const request: LendRequest & { request: string } = {
+    const request: LendRequest & { request: string; reign: string } = {
       epoch: this.epoch,
+      reign: `${this.epoch}:the one`,
       guestId: "a",
       tenant: "acme",
       host: "node-1",
@@ -242,7 +259,7 @@ export class Stores {
       request: "again",
     };
     const keys = [lead, guests, ended, leases, unproven, devices, quarantines, ledger];
-    const args = [this.leases.epoch, JSON.stringify(step), '{"type":"alive","atMs":7}', 2, 40];
+    const args = [`${this.leases.epoch}:the one`, JSON.stringify(step), '{"type":"alive","atMs":7}', 2, 40];
     return this.#client.gleanerApplyStep(...keys, ...args).then(parsed);
   }
 

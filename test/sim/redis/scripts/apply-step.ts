@@ -26,7 +26,7 @@ interface Change extends LeaseStep {
   readonly liveGuestState: GuestState | null;
 }
 
-export const applyStep: Script = (space, allKeys, [epoch = "", json = "", event = "", max = "", ms = ""]) => {
+export const applyStep: Script = (space, allKeys, [reign = "", json = "", event = "", max = "", ms = ""]) => {
   const [lead = "", guests = "", ended = "", leases = "", unproven = "", devices = "", quarantines = ""] =
     allKeys;
   const ledger = allKeys[7]!;
@@ -39,7 +39,7 @@ export const applyStep: Script = (space, allKeys, [epoch = "", json = "", event 
       ? ["applied", JSON.stringify(guest)]
       : ["refused", why];
 
-  if (!leads(space, lead, epoch)) return refused("stale_epoch");
+  if (!leads(space, lead, reign)) return refused("stale_epoch");
   const live = read(space, leases, step.leaseId) as StoredLease | null;
   const lease = live ?? (read(space, unproven, step.leaseId) as StoredLease | null);
   if (lease === null) return refused(step.attempt <= guest.attempts ? "repeated" : "unknown_lease");

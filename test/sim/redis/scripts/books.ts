@@ -64,8 +64,9 @@ export function withDigits(grants: readonly Grant[]): Grant[] {
   return grants.map((grant) => ({ ...grant, memoryMib: digits(grant.memoryMib) }));
 }
 
-export function leads(space: Keyspace, lead: string, epoch: string | number): boolean {
-  return space.hget(lead, "epoch") === String(epoch);
+export function leads(space: Keyspace, lead: string, reign: string): boolean {
+  const epoch = space.hget(lead, "epoch");
+  return epoch !== null && `${epoch}:${space.hget(lead, "nonce") ?? ""}` === reign;
 }
 
 export function emit(space: Keyspace, ledger: string, event: string | object): void {

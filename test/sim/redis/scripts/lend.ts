@@ -4,10 +4,10 @@ import { emit, leads, read, readGuest, withDigits, write, type Held, type Stored
 
 export const lend: Script = (space, keys, args) => {
   const [lead = "", guests = "", leases = "", devices = "", quarantines = "", ledger = ""] = keys;
-  const request = JSON.parse(args[0]!) as LendRequest & { readonly request: string };
+  const request = JSON.parse(args[0]!) as LendRequest & { readonly request: string; readonly reign: string };
   const atMs = Number(args[1]);
   const refused = (why: string) => ["refused", why];
-  if (!leads(space, lead, request.epoch)) return refused("stale_epoch");
+  if (!leads(space, lead, request.reign)) return refused("stale_epoch");
 
   const guest = readGuest(space, guests, request.guestId, request.tenant);
   if (guest.liveLease !== "") {

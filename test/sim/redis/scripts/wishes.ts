@@ -14,8 +14,8 @@ import {
 } from "./books.ts";
 
 export const cancel: Script = (space, [lead = "", guests = "", ended = "", ledger = ""], args) => {
-  const [epoch = "", id = "", tenant = "", reason = "", atMs = "", max = "", ms = ""] = args;
-  if (!leads(space, lead, epoch)) return null;
+  const [reign = "", id = "", tenant = "", reason = "", atMs = "", max = "", ms = ""] = args;
+  if (!leads(space, lead, reign)) return null;
   const guest = readGuest(space, guests, id, tenant);
   if (guest.liveLease !== "") {
     guest.cancelReason ??= reason;
@@ -32,9 +32,9 @@ export const cancel: Script = (space, [lead = "", guests = "", ended = "", ledge
 export const setQuarantine: Script = (
   space,
   [lead = "", quarantines = "", unproven = "", ledger = ""],
-  [epoch = "", device = "", cause = "", verb = "", reason = "", at = ""],
+  [reign = "", device = "", cause = "", verb = "", reason = "", at = ""],
 ) => {
-  if (!leads(space, lead, epoch)) return null;
+  if (!leads(space, lead, reign)) return null;
   const keys = { quarantines, ledger };
   const atMs = Number(at);
   if (verb === "add") {
@@ -50,8 +50,8 @@ export const setQuarantine: Script = (
   return 1;
 };
 
-export const setMemoryBefore: Script = (space, [lead = "", memory = ""], [epoch = "", ...changes]) => {
-  if (!leads(space, lead, epoch)) return null;
+export const setMemoryBefore: Script = (space, [lead = "", memory = ""], [reign = "", ...changes]) => {
+  if (!leads(space, lead, reign)) return null;
   for (let at = 0; at + 1 < changes.length; at += 2) {
     const [device, mib] = [changes[at]!, changes[at + 1]!];
     if (mib === "") space.hdel(memory, device);
