@@ -96,6 +96,13 @@ async function start(role: Role): Promise<void> {
     process.send?.({ address: await startEchoServer() });
     return;
   }
+  if (role.role === "peers") {
+    const { startPeers } = await import("./peers.ts");
+    const peers = await startPeers(role);
+    stop = () => peers.stop();
+    process.send?.({ address: "" });
+    return;
+  }
   const logger = createLogger({ name: role.role, level: "error" });
   const settings = parseSettings(role.settings, "bench");
   const { dataDir } = role;

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connectClients, type Clients } from "../../src/api/client.ts";
 import { startRedisServer, type RedisServer } from "../../src/store/redis-server.ts";
+import type { PeersPlan } from "./peers.ts";
 
 /** What a bench asks a process of its own to run. */
 export type Role =
@@ -23,6 +24,7 @@ export type Role =
       readonly devices: readonly string[];
       readonly sampleIntervalMs: number;
     }
+  | PeersPlan
   | { readonly role: "echo" };
 
 export interface Usage {

@@ -62,7 +62,7 @@ export async function listenWith(
   }).use(answerErrors(logger, metrics));
   // Agents are as many as there are hosts; everyone else is limited.
   const streams = {
-    watchers: new OpenStreams(settings.api.watchersMax),
+    watchers: new OpenStreams(settings.api.watchersMax, settings.api.watchStalledMsMax),
     sessions: new OpenStreams(Infinity),
   };
   let stopping = false;

@@ -1,4 +1,5 @@
 import { GleanerError } from "../errors/gleaner-error.ts";
+import { systemClock } from "../runtime/clock.ts";
 
 /**
  * The long-lived answers of one server. No more than `countMax` are open at a time (I11); when the server stops they end
@@ -6,11 +7,14 @@ import { GleanerError } from "../errors/gleaner-error.ts";
  */
 export class OpenStreams {
   readonly #countMax: number;
+  readonly #stalledMsMax: number;
   readonly #open = new Set<AbortController>();
   #stopped: GleanerError | null = null;
 
-  constructor(countMax: number) {
+  /** A reader who takes nothing for `stalledMsMax` is cut off, and its place is free then. */
+  constructor(countMax: number, stalledMsMax = Infinity) {
     this.#countMax = countMax;
+    this.#stalledMsMax = stalledMsMax;
   }
 
   /** `source` is handed a signal that aborts when the caller leaves and when the server stops. */
@@ -27,7 +31,7 @@ export class OpenStreams {
     caller.addEventListener("abort", leave, { once: true });
     this.#open.add(stream);
     try {
-      yield* source(stream.signal);
+      yield* whileRead(source(stream.signal), this.#stalledMsMax, () => this.#open.delete(stream));
     } catch (thrown) {
       this.#throwIfStopped();
       throw thrown;
@@ -45,6 +49,37 @@ export class OpenStreams {
   stop(why: GleanerError): void {
     this.#stopped = why;
     for (const stream of this.#open) stream.abort();
+  }
+}
+
+/**
+ * Passes the source on for as long as it is read. When the reader takes nothing for `stalledMsMax`, the source is left at
+ * once and what it held is free; the reader hears WATCHER_STALLED should it ever read on, behind what lies on the wire.
+ */
+export async function* whileRead<T>(
+  source: AsyncIterable<T>,
+  stalledMsMax: number,
+  cutOff: () => void = () => {},
+): AsyncGenerator<T, void, undefined> {
+  const items = source[Symbol.asyncIterator]();
+  let stalled = false;
+  const leave = () => {
+    stalled = true;
+    cutOff();
+    void items.return?.();
+  };
+  try {
+    for (let item = await items.next(); item.done !== true; item = await items.next()) {
+      const disarm = stalledMsMax === Infinity ? () => {} : systemClock.after(stalledMsMax, leave);
+      try {
+        yield item.value;
+      } finally {
+        disarm();
+      }
+      if (stalled) throw new GleanerError("WATCHER_STALLED", { stalledMsMax });
+    }
+  } finally {
+    await items.return?.();
   }
 }
 

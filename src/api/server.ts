@@ -48,6 +48,6 @@ export interface RecallServerOptions extends ListenOptions {
 /** An agent's own OwnerService, of which it serves Recall. Throws INSECURE_LISTEN or LISTEN_FAILED. */
 export async function createRecallServer(options: RecallServerOptions): Promise<RunningServer> {
   return listenWith(options, [OwnerServiceDefinition.fullName], (server) =>
-    addService(server, OwnerServiceDefinition, recallOnlyService(options.desk)),
+    addService(server, OwnerServiceDefinition, recallOnlyService(options.desk, options.settings)),
   );
 }

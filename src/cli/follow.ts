@@ -8,6 +8,8 @@ import { isTerminal } from "./guest-table.ts";
 import { ProgressLine } from "./progress-line.ts";
 
 /** Waits until all of them have ended. Sets exit code 1 unless all succeeded. */
+const isCutOff: ReadonlySet<string> = new Set(["WATCHER_TOO_SLOW", "WATCHER_STALLED"]);
+
 export async function followGuests(
   cli: Cli,
   clients: Clients,
@@ -38,7 +40,7 @@ export async function followGuests(
       }
     } catch (thrown) {
       // Cut off for reading too slowly: the next call begins with the present state.
-      if (!(thrown instanceof GleanerError && thrown.code === "WATCHER_TOO_SLOW")) throw thrown;
+      if (!(thrown instanceof GleanerError && isCutOff.has(thrown.code))) throw thrown;
     }
   }
   progress.end();

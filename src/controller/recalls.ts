@@ -314,7 +314,7 @@ export class Recalls implements RecallDesk {
 
   #progress(recall: StandingRecall, recalled: RecalledDevice, stage: RecallStage, detail: string): void {
     recalled.stage = stage;
-    recall.progress.push({
+    const taken = recall.progress.push({
       recallId: recall.id,
       device: recalled.device.info.uuid,
       stage,
@@ -323,6 +323,7 @@ export class Recalls implements RecallDesk {
       detail,
       outstanding: recall.outstanding,
     });
+    if (!taken) recall.progress.fail(new GleanerError("WATCHER_TOO_SLOW", { count: recall.progress.capacity }));
   }
 
   #observe(recall: StandingRecall, device: Device, stage: "frozen" | "released"): void {

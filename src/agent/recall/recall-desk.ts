@@ -62,11 +62,19 @@ export class AgentRecallDesk implements RecallDesk {
   }
 
   recall(order: RecallOrder, signal: AbortSignal): AsyncIterable<RecallProgress> {
-    const { table, book, clock, newId, logger } = this.#parts;
+    return this.#begin(this.#parts.newId(), order, signal);
+  }
+
+  /** One that a controller passes on, and follows by what is reported. The same again changes nothing. */
+  take(recallId: string, order: RecallOrder): void {
+    if (!this.#parts.book.knows(recallId)) this.#begin(recallId, order, AbortSignal.abort());
+  }
+
+  #begin(recallId: string, order: RecallOrder, signal: AbortSignal): AsyncIterable<RecallProgress> {
+    const { table, book, clock, logger } = this.#parts;
     const arrivedAtMs = clock.nowMs();
     if (book.isFull()) throw new GleanerError("TOO_MANY_RECALLS", { countMax: book.standing().length });
     const devices = this.#devicesOf(order.target);
-    const recallId = newId();
     const recalls = devices.map((device) => this.#newRecall(recallId, arrivedAtMs, order, device));
     const progress = new Channel<RecallProgress>(recalls.length * stagesMax, signal);
     this.#followers.set(recallId, { progress, outstanding: new Set(recalls.map(({ device }) => device)) });
@@ -143,7 +151,8 @@ export class AgentRecallDesk implements RecallDesk {
     const outstanding = follower.outstanding.size;
     const final = stage === "released" || stage === "deadline_missed";
     const elapsedMs = this.#parts.clock.nowMs() - recall.arrivedAtMs;
-    follower.progress.push({ recallId, device, stage, elapsedMs, leaseId, detail, outstanding });
+    if (!follower.progress.push({ recallId, device, stage, elapsedMs, leaseId, detail, outstanding }))
+      follower.progress.fail(new GleanerError("WATCHER_TOO_SLOW", { count: follower.progress.capacity }));
     if (final) follower.outstanding.delete(device);
     if (follower.outstanding.size > 0) return;
     follower.progress.close();

@@ -12,15 +12,15 @@ import {
 import { policyToProto } from "../convert/policy.ts";
 import { recallProgressToProto } from "../convert/recall.ts";
 import { holdToProto } from "../convert/target.ts";
-import { mapEach } from "../open-streams.ts";
+import { mapEach, whileRead } from "../open-streams.ts";
 import type { OwnerDesk, RecallDesk } from "../ports.ts";
 
 export function ownerService(
   desk: OwnerDesk,
-  settings: Pick<Settings, "terms" | "recall">,
+  settings: Pick<Settings, "api" | "terms" | "recall">,
 ): OwnerServiceImplementation {
   return {
-    recall: recallMethod(desk),
+    recall: recallMethod(desk, settings),
 
     async busy(request) {
       const { target, ttlMs, reason } = checkBusyRequest(request, settings);
@@ -56,11 +56,14 @@ export function ownerService(
 }
 
 /** What an agent serves of it: revoking needs no controller (I0), everything else does. */
-export function recallOnlyService(desk: RecallDesk): OwnerServiceImplementation {
+export function recallOnlyService(
+  desk: RecallDesk,
+  settings: Pick<Settings, "api">,
+): OwnerServiceImplementation {
   const elsewhere = (method: string) => () =>
     Promise.reject(new GleanerError("NOT_SERVED_HERE", { method: `OwnerService.${method}` }));
   return {
-    recall: recallMethod(desk),
+    recall: recallMethod(desk, settings),
     busy: elsewhere("Busy"),
     idle: elsewhere("Idle"),
     hold: elsewhere("Hold"),
@@ -71,8 +74,13 @@ export function recallOnlyService(desk: RecallDesk): OwnerServiceImplementation 
   };
 }
 
-/** The desk hears of the recall before anything is awaited. */
-function recallMethod(desk: RecallDesk): OwnerServiceImplementation["recall"] {
-  return (request, { signal }) =>
-    mapEach(desk.recall(checkRecallRequest(request), signal), recallProgressToProto);
+/** The desk hears of the recall before anything is awaited, and it goes on when its caller does not read. */
+function recallMethod(
+  desk: RecallDesk,
+  { api }: Pick<Settings, "api">,
+): OwnerServiceImplementation["recall"] {
+  return (request, { signal }) => {
+    const progress = desk.recall(checkRecallRequest(request), signal);
+    return whileRead(mapEach(progress, recallProgressToProto), api.watchStalledMsMax);
+  };
 }
