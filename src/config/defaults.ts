@@ -153,6 +153,8 @@ export const defaults = {
     /** Entries of the Redis stream that may wait for the SQL books. */
     streamEntriesMax: 1_000_000,
     drainIntervalMs: second,
+    /** A watcher that takes nothing for so long is cut off. */
+    watchStalledMsMax: 10 * second,
     aliveIntervalMs: 5 * second,
   },
 } as const;

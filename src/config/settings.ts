@@ -189,6 +189,7 @@ export const settingsSchema = z
         streamEntriesMax: count.default(ledger.streamEntriesMax),
         drainIntervalMs: durationMs.default(ledger.drainIntervalMs),
         aliveIntervalMs: durationMs.default(ledger.aliveIntervalMs),
+        watchStalledMsMax: durationMs.default(api.watchStalledMsMax),
       })
       .prefault({}),
     /** Of the pools; the first entry whose `pool` is "*" is the default for pools without one. */

@@ -81,6 +81,12 @@ export const catalogue = {
     message: "This watcher is {count} changes behind and was cut off.",
     remedy: "Call Watch again: it begins with the present state. Read faster or narrow the filter.",
   },
+  WATCHER_STALLED: {
+    status: "RESOURCE_EXHAUSTED",
+    message: "The reader of this stream took nothing for {stalledMsMax} ms and was cut off.",
+    remedy:
+      "Call again and read as it comes: Watch begins with the present state, and a recall goes on without its caller.",
+  },
   TOO_MANY_WATCHERS: {
     status: "RESOURCE_EXHAUSTED",
     message: "{countMax} watchers are served already.",
