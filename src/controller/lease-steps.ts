@@ -106,13 +106,16 @@ export class LeaseSteps {
    * `acknowledge` is called once the books have the step, or when they show that it needs no booking. `settlement` is what
    * the attempt was worth where the report cannot tell.
    */
-  take(report: StepReport, acknowledge: () => void = () => {}, settlement?: Settlement): void {
-    const live = this.#fleet.leases.get(report.leaseId) ?? this.#fleet.unproven.get(report.leaseId);
-    if (live === undefined || compareTokens(live.lease.token, report.token) !== 0) {
-      this.#needsNoBooking(report, acknowledge);
+  take(told: StepReport, acknowledge: () => void = () => {}, settlement?: Settlement): void {
+    const live = this.#fleet.leases.get(told.leaseId) ?? this.#fleet.unproven.get(told.leaseId);
+    if (live === undefined || compareTokens(live.lease.token, told.token) !== 0) {
+      this.#needsNoBooking(told, acknowledge);
       return;
     }
     const before = live.lease;
+    // A host that fell has forgotten steps that it had told; that the lease is over it knows for certain.
+    const hasForgotten = isLive(before.state) && !isLive(told.state) && told.step <= before.step;
+    const report = hasForgotten ? { ...told, step: before.step + 1, end: null } : told;
     // A late proof counts whatever its number: the step that ended an absent agent's lease was counted here.
     const isProof = !isLive(before.state) && report.state === "released";
     const step = isProof ? Math.max(report.step, before.step + 1) : report.step;
