@@ -48,6 +48,10 @@ class Run {
   readonly #accepted = new Map<string, string>();
   readonly #open = new Set<string>();
   readonly #coverage: Coverage = {};
+  /** When each guest was accepted, by its id. */
+  readonly #acceptedAtMs = new Map<string, number>();
+  /** What Redis forgot, ms of the world. */
+  readonly #forgotten: { readonly fromMs: number; readonly toMs: number }[] = [];
 
   constructor(scenario: Scenario, say: ((line: string) => void) | null) {
     this.#scenario = scenario;
@@ -139,6 +143,7 @@ class Run {
       return;
     }
     this.#accepted.set(key, outcome.accepted.id);
+    this.#acceptedAtMs.set(outcome.accepted.id, this.#scheduler.nowMs);
     this.#note(`accepted ${key} ${outcome.accepted.id}`);
     if (cancelAtMs === null) return;
     await this.#world.outside.waits(Math.max(0, cancelAtMs - this.#scheduler.nowMs));
@@ -259,7 +264,8 @@ class Run {
       case "kill":
         if (fault.process === "redis") {
           redis.crash();
-          later(() => redis.restart(this.#lossMs()));
+          const lossMs = this.#lossMs();
+          later(() => redis.restart(lossMs));
         } else {
           const process = processOf(fault.process);
           process?.kill();
@@ -329,8 +335,18 @@ class Run {
     return (struck.length > 0 ? struck : this.#world.agents).flatMap((agent) => agent.leaseStates());
   }
 
+  /** How much Redis forgets of what came before now. */
   #lossMs(): number {
-    return this.#random.between(0, this.#scenario.redisLossMsMax);
+    const { nowMs } = this.#scheduler;
+    const lossMs = this.#random.between(0, this.#scenario.redisLossMsMax);
+    this.#forgotten.push({ fromMs: nowMs - lossMs, toMs: nowMs });
+    return lossMs;
+  }
+
+  /** Accepted into a Redis whose AOF may forget so much: lost as documented. */
+  #wasForgotten(id: string): boolean {
+    const answeredMs = this.#acceptedAtMs.get(id) ?? Infinity;
+    return this.#forgotten.some(({ fromMs, toMs }) => fromMs - 50 <= answeredMs && answeredMs - 50 <= toMs);
   }
 
   #hostOf(name: string) {
@@ -351,7 +367,7 @@ class Run {
     return (
       this.#scheduler.nowMs > activeMs + 15_000 &&
       this.#accepted.size === this.#open.size &&
-      [...this.#accepted.values()].every((id) => this.#hasEnded(id)) &&
+      [...this.#accepted.values()].every((id) => this.#hasEnded(id) || this.#wasForgotten(id)) &&
       this.#oracle.alive.size === 0
     );
   }
@@ -381,6 +397,7 @@ class Run {
     for (const key of this.#open) {
       const id = this.#accepted.get(key);
       if (id === undefined) this.#oracle.violated("liveness", `${key} was never accepted`);
+      else if (this.#wasForgotten(id)) continue;
       else if (!this.#hasEnded(id))
         this.#oracle.violated(
           "liveness",

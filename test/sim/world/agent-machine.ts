@@ -33,6 +33,7 @@ export function agentMachine(parts: AgentMachineParts): Machine {
       ...files.disk(life, syncMs),
       newestMs: async (dir) => kernel.checkpoints.get(nameOf(dir))?.wallMs ?? null,
     },
+    pid: 1,
     openRuntime: () => kernel.runtime((act) => life.after(0, act)),
     launch: (plan, group, ended) => {
       const { GLEANER_JOB_ID = "", GLEANER_ATTEMPT = "", CUDA_VISIBLE_DEVICES = "" } = plan.env;

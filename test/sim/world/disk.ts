@@ -79,6 +79,10 @@ export class Files {
         this.write(file, text, life.clock.wallMs());
         this.sync(file);
       },
+      writeInPlace: (file, text) => {
+        if (this.read(file) === null) this.write(file, text, life.clock.wallMs());
+        else this.force(file, text, life.clock.wallMs());
+      },
       makeDir: () => {},
       list: (dir) => this.list(dir),
       modifiedMs: (file) => this.modifiedMs(file),
