@@ -1,0 +1,100 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isReadyMessage } from "../../../src/cli/child-channel.ts";
+import { textOf } from "../oracle.ts";
+
+export interface ProcessPlan {
+  readonly name: string;
+  readonly command: string;
+  readonly words: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly logPath: string;
+  /** Resolves when it serves; default: when it says so on its channel, as every command of Gleaner does. */
+  readonly ready?: () => Promise<void>;
+}
+
+/** As a supervisor waits before it starts one again. */
+const restartMs = 200;
+
+/** One process of the product, or its Redis: killed, stopped, started again; supervised where it ends by itself. */
+export class FaultProcess implements AsyncDisposable {
+  readonly #plan: ProcessPlan;
+  #child: ChildProcess | null = null;
+  /** We want it gone. */
+  #down = false;
+  restarts = 0;
+
+  constructor(plan: ProcessPlan) {
+    this.#plan = plan;
+  }
+
+  /** Resolves when it serves. */
+  async start(): Promise<void> {
+    const { name, command, words, env, cwd, logPath, ready } = this.#plan;
+    const log = openSync(logPath, "a");
+    const { PATH = "", HOME = "/" } = process.env;
+    const stdio = ["ignore", log, log, ...(ready === undefined ? (["ipc"] as const) : [])] as const;
+    const child = spawn(command, words, { cwd, env: { PATH, HOME, ...env }, stdio: [...stdio] });
+    closeSync(log);
+    this.#child = child;
+    this.#down = false;
+    const ended = once(child, "exit").then(() => {
+      const tail = textOf(logPath).trimEnd().split("\n").slice(-5).join("\n");
+      throw new Error(`${name} ended while it started:\n${tail}`);
+    });
+    await Promise.race([ready?.() ?? saidReady(child), ended]);
+    ended.catch(() => void this.#supervise());
+  }
+
+  get hasEnded(): boolean {
+    const child = this.#child;
+    return child === null || child.exitCode !== null || child.signalCode !== null;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
+  }
+
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.signal("SIGCONT");
+    const patience = setTimeout(() => this.signal("SIGKILL"), 10_000);
+    await this.#end("SIGTERM");
+    clearTimeout(patience);
+  }
+
+  async #supervise(): Promise<void> {
+    while (!this.#down) {
+      this.restarts += 1;
+      await sleep(restartMs);
+      if (this.#down) return;
+      const started = await this.start().then(
+        () => true,
+        () => false,
+      );
+      if (started) return;
+    }
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    this.#down = true;
+    const child = this.#child;
+    if (child === null || this.hasEnded) return;
+    const gone = once(child, "exit");
+    child.kill(signal);
+    await gone;
+  }
+}
+
+async function saidReady(child: ChildProcess): Promise<void> {
+  for (;;) {
+    const [message] = (await once(child, "message")) as [unknown];
+    if (isReadyMessage(message)) return;
+  }
+}

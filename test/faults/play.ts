@@ -1,0 +1,135 @@
+import { cpSync, existsSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { processesNaming } from "../../src/cli/processes.ts";
+import { doubled } from "./oracle.ts";
+import { insist } from "./owners.ts";
+import { startStack, type FaultStack } from "./parts/stack.ts";
+import { leaseStates, playRound, type Path, type StruckState } from "./round.ts";
+import type { Row } from "./rows.ts";
+import { judgeBooks, judgeGuest, judgeRecall, type Violation } from "./verdict.ts";
+
+export interface Cell {
+  /** Guests that were struck in this state. */
+  plays: number;
+  readonly violations: Violation[];
+}
+
+/** A Recall that came during the fault. */
+export interface RecallResult {
+  readonly state: StruckState;
+  readonly path: Path;
+  /** From the owner's first call to frozen or released. */
+  readonly waitMs: number;
+  readonly stages: readonly string[];
+}
+
+export interface RowResult {
+  readonly row: string;
+  readonly skipped: string | null;
+  readonly cells: Readonly<Record<StruckState, Cell>>;
+  /** Of no cell in particular. */
+  readonly violations: Violation[];
+  readonly recalls: readonly RecallResult[];
+  /** Processes of the product that ended by themselves and were started again. */
+  readonly restarts: number;
+  /** Logs and the oracle's file, kept where something was violated. */
+  readonly keptDir: string | null;
+}
+
+/** Every device in one state at a time, or all states at once. */
+export function roundsOf(devices: number, isShort: boolean): StruckState[][] {
+  if (isShort) return [Array.from({ length: devices }, (_, i) => leaseStates[i % leaseStates.length]!)];
+  return leaseStates.map((state) => Array.from({ length: devices }, () => state));
+}
+
+/** One stack, all rounds on it. `onRound` is called after each. */
+export async function playRow(
+  row: Row,
+  rounds: readonly (readonly StruckState[])[],
+  onRound: () => void,
+): Promise<RowResult> {
+  const skipped = row.skipped(mkdtempSync(join(tmpdir(), "gleaner-faults-probe-")));
+  const result = {
+    row: row.name,
+    skipped,
+    cells: Object.fromEntries(
+      leaseStates.map((state) => [state, { plays: 0, violations: [] }]),
+    ) as unknown as Record<StruckState, Cell>,
+    violations: [] as Violation[],
+    recalls: [] as RecallResult[],
+    restarts: 0,
+    keptDir: null as string | null,
+  };
+  if (skipped !== null) return result;
+  const devices = rounds[0]!.length;
+  let dir = "";
+  {
+    await using stack = await startStack(devices, row.needs);
+    dir = stack.dir;
+    try {
+      const reported = new Set<string>();
+      for (const [nth, states] of rounds.entries()) {
+        await judgedRound(stack, row, states, `round-${nth}`, result, reported);
+        onRound();
+      }
+    } catch (thrown) {
+      result.violations.push({
+        kind: "not healed",
+        detail: thrown instanceof Error ? thrown.message : String(thrown),
+      });
+    }
+    result.restarts = [stack.controller, stack.agent, stack.redis].reduce(
+      (sum, each) => sum + each.restarts,
+      0,
+    );
+    if (hasViolations(result)) result.keptDir = keep(stack.dir);
+  }
+  const left = processesNaming(dir);
+  if (left.length > 0)
+    result.violations.push({ kind: "not healed", detail: `processes are left: ${left.join(", ")}` });
+  return result;
+}
+
+async function judgedRound(
+  stack: FaultStack,
+  row: Row,
+  states: readonly StruckState[],
+  name: string,
+  result: { cells: RowResult["cells"]; violations: Violation[]; recalls: RecallResult[] },
+  reported: Set<string>,
+): Promise<void> {
+  const { plays, doneAtMs } = await playRound(stack, row, states, name);
+  const lines = stack.oracle.read();
+  for (const play of plays) {
+    const cell = result.cells[play.state];
+    cell.plays += 1;
+    cell.violations.push(...judgeGuest(play, lines), ...judgeRecall(play, lines, doneAtMs));
+    const { state, path, served } = play;
+    if (served === null) continue;
+    const waitMs = (served.computeAtMs ?? Infinity) - served.askedAtMs;
+    result.recalls.push({ state, path, waitMs, stages: served.stages });
+  }
+  for (const detail of doubled(lines).filter((text) => !reported.has(text))) {
+    reported.add(detail);
+    const play = plays.find(({ guest }) => guest !== "" && detail.includes(guest));
+    (play === undefined ? result : result.cells[play.state]).violations.push({ kind: "doubled", detail });
+  }
+  const report = await insist(
+    () => stack.clients.reports.getReport({ from: undefined, to: undefined, pricePerGpuHour: 0, pool: "" }),
+    10_000,
+  );
+  const books = judgeBooks(report);
+  for (const state of new Set(states)) result.cells[state].violations.push(...books);
+}
+
+export function hasViolations({ cells, violations }: Pick<RowResult, "cells" | "violations">): boolean {
+  return violations.length > 0 || Object.values(cells).some((cell) => cell.violations.length > 0);
+}
+
+function keep(dir: string): string {
+  const kept = mkdtempSync(join(tmpdir(), "gleaner-faults-kept-"));
+  for (const file of ["controller.log", "agent.log", "redis.log", "oracle.jsonl", "settings.json"])
+    if (existsSync(join(dir, file))) cpSync(join(dir, file), join(kept, file));
+  return kept;
+}

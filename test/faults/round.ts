@@ -1,0 +1,220 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { GuestState } from "../../src/gen/gleaner/v1/guests.ts";
+import { RecallStage, Rung } from "../../src/gen/gleaner/v1/owners.ts";
+import { processGuest } from "../support/controller.ts";
+import { nowMs, startMs, type Manners } from "./oracle.ts";
+import { insist, recall, type Served } from "./owners.ts";
+import { deadlineMs, deviceName, noticeMs, poolName, type FaultStack } from "./parts/stack.ts";
+import type { Row } from "./rows.ts";
+
+/** What a lease does while the fault strikes. */
+export const leaseStates = ["starting", "running", "paused", "vacating", "handing back"] as const;
+export type StruckState = (typeof leaseStates)[number];
+
+/** Whom an owner recalls from. */
+export type Path = "agent" | "controller";
+
+/** One guest on one device through one fault. */
+export interface Play {
+  readonly state: StruckState;
+  readonly device: string;
+  readonly guest: string;
+  /** In the end; null: the queue does not know it. */
+  readonly finalState: GuestState | null;
+  readonly path: Path;
+  /** The Recall that came during the fault; null: none was sent here. */
+  readonly served: Served | null;
+}
+
+export interface RoundResult {
+  readonly plays: readonly Play[];
+  /** When owners said that they are done; until then whatever was taken back must rest. */
+  readonly doneAtMs: number;
+}
+
+const manners: Readonly<Record<StruckState, Manners>> = {
+  starting: "leaves",
+  running: "leaves",
+  paused: "leaves",
+  vacating: "checkpoints",
+  "handing back": "stays",
+};
+
+/** Half of the owners call the agent, half the controller. */
+function pathOf(index: number): Path {
+  return index % 2 === 0 ? "agent" : "controller";
+}
+
+const readyMsMax = 20_000;
+const endMsMax = 20_000;
+/** How long a pause holds that is there before the fault is. */
+const earlierDeadlineMs = 10_000;
+/** Of one that ignores it. */
+const shortNoticeMs = 600;
+const leadMs = shortNoticeMs + 100;
+
+/** Brings a guest on each device into its state, lets the fault strike and pass, and sees every guest to its end. */
+export async function playRound(
+  stack: FaultStack,
+  row: Row,
+  states: readonly StruckState[],
+  name: string,
+): Promise<RoundResult> {
+  const round = new Round(stack, name, states);
+  await round.prepare();
+  await round.reachStates();
+  await row.strike(stack, round.guests());
+  const struckAtMs = nowMs();
+  const recalls = round.recallDuringFault(row.lastsMs);
+  await sleep(Math.max(0, struckAtMs + row.lastsMs - nowMs()));
+  await row.heal(stack, round.guests());
+  const served = await Promise.all(recalls);
+  await round.ownersDone();
+  const doneAtMs = nowMs();
+  const finalStates = await round.finish();
+  const plays = states.map((state, i) => ({
+    state,
+    device: deviceName(i),
+    guest: round.guestOn(i),
+    finalState: finalStates.get(round.guestOn(i)) ?? null,
+    path: pathOf(i),
+    served: served[i] ?? null,
+  }));
+  return { plays, doneAtMs };
+}
+
+class Round {
+  readonly #stack: FaultStack;
+  readonly #name: string;
+  readonly #states: readonly StruckState[];
+  readonly #finishFile: string;
+  readonly #guests = new Map<number, string>();
+  #submissions: Promise<void>[] = [];
+
+  constructor(stack: FaultStack, name: string, states: readonly StruckState[]) {
+    this.#stack = stack;
+    this.#name = name;
+    this.#states = states;
+    this.#finishFile = join(stack.dir, `finish-${name}`);
+  }
+
+  guests(): string[] {
+    return [...this.#guests.values()];
+  }
+
+  guestOn(index: number): string {
+    return this.#guests.get(index) ?? "";
+  }
+
+  /** All but those who are to be struck while they start. */
+  async prepare(): Promise<void> {
+    await Promise.all(this.#in((state) => state !== "starting").map((i) => this.#submit(i)));
+    await this.#until("guests work on every device", () =>
+      this.guests().every((guest) => this.#stack.oracle.of(guest).some(({ what }) => what === "tick")),
+    );
+  }
+
+  /** So timed that every lease is where it should be when this resolves. */
+  async reachStates(): Promise<void> {
+    const order = (firstRung: Rung) => ({ deadlineMs: earlierDeadlineMs, firstRung, giveUpMs: 5_000 });
+    const pause = (i: number) =>
+      recall(this.#address(i), deviceName(i), order(Rung.PAUSE), (stage) => stage === RecallStage.PAUSED);
+    await Promise.all(this.#in((state) => state === "paused").map(pause));
+    const strikeAtMs = nowMs() + leadMs;
+    const vacate = (i: number) =>
+      recall(this.#address(i), deviceName(i), order(Rung.VACATE), (stage) => stage !== RecallStage.ACCEPTED);
+    const at = async (beforeMs: number, act: () => Promise<unknown>) => {
+      await sleep(Math.max(0, strikeAtMs - beforeMs - nowMs()));
+      await act();
+    };
+    // Spread around the moment of the strike: some are a step before it, some behind.
+    const last = [
+      ...this.#in((state) => state === "handing back").map((i) =>
+        at(shortNoticeMs + 20 - 10 * i, () => vacate(i)),
+      ),
+      ...this.#in((state) => state === "vacating").map((i) => at(150 + 50 * i, () => vacate(i))),
+    ];
+    this.#submissions = this.#in((state) => state === "starting").map((i) =>
+      at(5 + 25 * i, () => this.#submit(i)),
+    );
+    await Promise.all(last);
+    await at(0, async () => {});
+  }
+
+  /** By device: on two of three, through the agent and through the controller, with both rungs. */
+  recallDuringFault(lastsMs: number): (Promise<Served> | null)[] {
+    return this.#states.map(async (_, i) => {
+      if (i % 3 === 2) return null;
+      await sleep(30 + Math.random() * 150);
+      const firstRung = i < 3 ? Rung.PAUSE : Rung.VACATE;
+      const giveUpMs = lastsMs + 2 * deadlineMs;
+      return recall(this.#address(i), deviceName(i), { deadlineMs, firstRung, giveUpMs });
+    }) as (Promise<Served> | null)[];
+  }
+
+  async ownersDone(): Promise<void> {
+    await Promise.all(this.#submissions);
+    const target = { scope: { $case: "fleet" as const, value: {} } };
+    await insist(() => this.#stack.clients.owners.idle({ target }), readyMsMax);
+  }
+
+  /** Resolves with the states that the guests have come to; all are final unless the time is up. */
+  async finish(): Promise<Map<string, GuestState>> {
+    writeFileSync(this.#finishFile, "");
+    const giveUpAtMs = nowMs() + endMsMax;
+    for (;;) {
+      const list = () =>
+        this.#stack.clients.guests.list({ tenant: this.#name, states: [], pageSize: 100, pageToken: "" });
+      const { guests } = await insist(list, endMsMax);
+      const states = new Map(guests.map(({ id, state }) => [id, state]));
+      const allEnded = this.guests().every((id) => finalStates.has(states.get(id) ?? GuestState.UNSPECIFIED));
+      if (allEnded || nowMs() > giveUpAtMs) return states;
+      await sleep(30);
+    }
+  }
+
+  #in(holds: (state: StruckState) => boolean): number[] {
+    return this.#states.flatMap((state, i) => (holds(state) ? [i] : []));
+  }
+
+  #address(index: number): string {
+    return this.#stack.recallAddresses[pathOf(index)];
+  }
+
+  async #submit(index: number): Promise<void> {
+    const { dir, oracle, clients } = this.#stack;
+    const state = this.#states[index]!;
+    const script = join(import.meta.dirname, "guest.ts");
+    const command = [process.execPath, script, oracle.path, manners[state], this.#finishFile];
+    const spec = processGuest({
+      tenant: this.#name,
+      name: state.replaceAll(" ", "-"),
+      workload: { $case: "process", value: { command, env: {}, workingDir: dir } },
+      shape: {
+        devices: 1,
+        share: undefined,
+        memoryMib: undefined,
+        deviceModel: "",
+        pools: [poolName(index)],
+      },
+      noticeMs: state === "handing back" ? shortNoticeMs : noticeMs,
+      // A guest that is killed by a stranger has failed.
+      retries: 10,
+    });
+    const request = { spec, idempotencyKey: `${this.#name}-${index}` };
+    const { guest } = await insist(() => clients.guests.submit(request), readyMsMax);
+    this.#guests.set(index, guest!.id);
+  }
+
+  async #until(what: string, holds: () => boolean): Promise<void> {
+    const giveUpAtMs = nowMs() + readyMsMax;
+    while ((this.#stack.oracle.read(), !holds())) {
+      if (nowMs() > giveUpAtMs) throw new Error(`waited ${readyMsMax} ms in vain until ${what}`);
+      await sleep(startMs / 20);
+    }
+  }
+}
+
+const finalStates = new Set<GuestState>([GuestState.SUCCEEDED, GuestState.FAILED, GuestState.CANCELLED]);

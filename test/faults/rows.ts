@@ -1,0 +1,132 @@
+import { pidsOf } from "./oracle.ts";
+import type { Cut } from "./parts/relay.ts";
+import { SmallDisk } from "./parts/small-disk.ts";
+import type { FaultStack, StackNeeds } from "./parts/stack.ts";
+import { noWallClock } from "./parts/wall-clock.ts";
+
+/** One fault: how it strikes a stack, how long it lasts, and how what was taken is given back. */
+export interface Row {
+  readonly name: string;
+  readonly needs: StackNeeds;
+  readonly lastsMs: number;
+  /** `guests`: those under way. */
+  strike(stack: FaultStack, guests: readonly string[]): Promise<void> | void;
+  heal(stack: FaultStack, guests: readonly string[]): Promise<void> | void;
+  /** Why it cannot be shown on this machine; null: it can. */
+  skipped(probeDir: string): string | null;
+}
+
+type Part = "controller" | "agent" | "redis";
+
+const always = () => null;
+/** As long as a supervisor takes to notice and wait. */
+const downMs = 500;
+const stopMs = 2_000;
+const cutMs = 2_500;
+const fullMs = 2_000;
+const jumpMs = 2_500;
+const jumpS = 10;
+
+export const rows: readonly Row[] = [
+  kill("kill -9 controller", "controller"),
+  kill("kill -9 agent", "agent"),
+  kill("kill -9 redis (everysec)", "redis", { appendfsync: "everysec" }),
+  kill("kill -9 redis (always)", "redis", { appendfsync: "always" }),
+  signalGuests("kill -9 guest", "SIGKILL", null),
+  stop("controller"),
+  stop("agent"),
+  stop("redis"),
+  signalGuests("SIGSTOP guest", "SIGSTOP", "SIGCONT"),
+  cutRow("agent ⇹ controller", "agentWire", "both"),
+  cutRow("agent ↛ controller", "agentWire", "up"),
+  cutRow("agent ↚ controller", "agentWire", "down"),
+  cutRow("agent, controller: resets", "agentWire", "reset"),
+  cutRow("controller ⇹ redis", "redisWire", "both"),
+  cutRow("controller ↛ redis", "redisWire", "up"),
+  cutRow("controller ↚ redis", "redisWire", "down"),
+  cutRow("controller, redis: resets", "redisWire", "reset"),
+  fullDisk("agent"),
+  fullDisk("controller"),
+  jump("controller", jumpS),
+  jump("controller", -jumpS),
+  jump("agent", jumpS),
+  jump("agent", -jumpS),
+];
+
+function kill(name: string, part: Part, needs: StackNeeds = {}): Row {
+  return {
+    name,
+    needs,
+    lastsMs: downMs,
+    strike: (stack) => stack[part].kill(),
+    heal: (stack) => stack[part].start(),
+    skipped: always,
+  };
+}
+
+function stop(part: Part): Row {
+  return {
+    name: `SIGSTOP ${part} ${stopMs / 1_000} s`,
+    needs: {},
+    lastsMs: stopMs,
+    strike: (stack) => stack[part].signal("SIGSTOP"),
+    heal: (stack) => stack[part].signal("SIGCONT"),
+    skipped: always,
+  };
+}
+
+function signalGuests(name: string, strike: NodeJS.Signals, heal: NodeJS.Signals | null): Row {
+  const send = ({ oracle }: FaultStack, guests: readonly string[], signal: NodeJS.Signals) => {
+    oracle.read();
+    for (const pid of guests.flatMap((guest) => pidsOf(oracle.of(guest)))) signalIfThere(pid, signal);
+  };
+  return {
+    name,
+    needs: {},
+    lastsMs: heal === null ? 0 : stopMs,
+    strike: (stack, guests) => send(stack, guests, strike),
+    heal: (stack, guests) => (heal === null ? undefined : send(stack, guests, heal)),
+    skipped: always,
+  };
+}
+
+function cutRow(name: string, wire: "agentWire" | "redisWire", cut: Cut): Row {
+  return {
+    name,
+    needs: {},
+    lastsMs: cutMs,
+    strike: (stack) => stack[wire].cut(cut),
+    heal: (stack) => stack[wire].cut("none"),
+    skipped: always,
+  };
+}
+
+function fullDisk(part: "agent" | "controller"): Row {
+  return {
+    name: `disk full: ${part}`,
+    needs: { smallDisk: part },
+    lastsMs: fullMs,
+    strike: ({ disk }) => disk?.fill(),
+    heal: ({ disk }) => disk?.free(),
+    skipped: (probeDir) => SmallDisk.refusal(probeDir),
+  };
+}
+
+function jump(part: "agent" | "controller", offsetS: number): Row {
+  return {
+    name: `clock ${offsetS > 0 ? "+" : "−"}${Math.abs(offsetS)} s: ${part}`,
+    needs: { wallClock: part },
+    lastsMs: jumpMs,
+    strike: ({ wallClock }) => wallClock?.jump(offsetS),
+    heal: ({ wallClock }) => wallClock?.jump(0),
+    skipped: () => noWallClock,
+  };
+}
+
+function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== "ESRCH") throw thrown;
+  }
+}

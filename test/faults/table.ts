@@ -1,0 +1,77 @@
+import { quantile } from "../../bench/harness/statistics.ts";
+import type { Cell, RecallResult, RowResult } from "./play.ts";
+import { leaseStates } from "./round.ts";
+import type { Violation } from "./verdict.ts";
+
+/** As Markdown: it goes into docs/faults.md as it is. What was violated is listed below. */
+export function renderMatrix(results: readonly RowResult[], tookMs: number): string {
+  const head = [
+    "fault",
+    ...leaseStates,
+    "lost",
+    "doubled",
+    "books",
+    "wait p50",
+    "wait p99",
+    "from agent p99",
+    "from controller p99",
+    "restarts",
+  ];
+  const lines = [head, head.map(() => "---"), ...results.map(line)].map(
+    (cells) => `| ${cells.join(" | ")} |`,
+  );
+  const plays = results
+    .flatMap(({ cells }) => Object.values(cells))
+    .reduce((sum, cell) => sum + cell.plays, 0);
+  const found = results.flatMap(wrongs);
+  const summary = `${plays} guests through ${results.length} faults in ${(tookMs / 1_000).toFixed(0)} s: ${found.length} violations`;
+  return `${[...lines, "", summary, ...found].join("\n")}\n`;
+}
+
+function line({ row, skipped, cells, violations, recalls, restarts }: RowResult): string[] {
+  if (skipped !== null)
+    return [row, ...leaseStates.map(() => "–"), `skipped: ${skipped}`, "", "", "", "", "", "", ""];
+  const all = [...violations, ...Object.values(cells).flatMap((cell) => cell.violations)];
+  const count = (kind: Violation["kind"]) => String(all.filter((each) => each.kind === kind).length);
+  return [
+    row,
+    ...leaseStates.map((state) => cellText(cells[state])),
+    count("lost"),
+    count("doubled"),
+    count("books") === "0" ? "exact" : "wrong",
+    wait(recalls, 0.5),
+    wait(recalls, 0.99),
+    ...(["agent", "controller"] as const).map((path) =>
+      wait(
+        recalls.filter((each) => each.path === path),
+        0.99,
+      ),
+    ),
+    String(restarts),
+  ];
+}
+
+function wait(recalls: readonly RecallResult[], share: number): string {
+  return `${quantile(
+    recalls.map(({ waitMs }) => waitMs),
+    share,
+  ).toFixed(0)} ms`;
+}
+
+function cellText({ plays, violations }: Cell): string {
+  if (violations.length === 0) return plays === 0 ? "–" : `✓ ${plays}`;
+  return `✗ ${[...new Set(violations.map(({ kind }) => kind))].join(", ")}`;
+}
+
+function wrongs({ row, cells, violations, keptDir }: RowResult): string[] {
+  const told = [
+    ...violations.map((violation) => ({ where: "", violation })),
+    ...leaseStates.flatMap((state) =>
+      cells[state].violations.map((violation) => ({ where: state, violation })),
+    ),
+  ];
+  const lines = told.map(
+    ({ where, violation }) => `✗ ${row} / ${where}: ${violation.kind}: ${violation.detail}`,
+  );
+  return keptDir === null ? lines : [...lines, `  logs of ${row}: ${keptDir}`];
+}
