@@ -13,7 +13,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 const [, , ...words] = process.argv;
 const name = (words[0] === "help" ? words[1] : words[0]) ?? "--help";
 try {
-  const cli = createCli(readEnvironment(process.env));
+  const cli = createCli(readEnvironment(process.env), words);
   const program = await buildProgram(cli, name);
   await program.parseAsync(words.length === 0 ? ["--help"] : words, { from: "user" });
 } catch (thrown) {

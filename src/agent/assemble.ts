@@ -5,6 +5,8 @@ import { Commands } from "./commands.ts";
 import { Conversation } from "./conversation.ts";
 import { Devices } from "./devices.ts";
 import { shortHash } from "./dir-lock.ts";
+import { Duties } from "./duties.ts";
+import { DutyFile } from "./disk/duty-file.ts";
 import { Fence } from "./disk/fence.ts";
 import { LeaseDirs } from "./disk/lease-dirs.ts";
 import { RenewalFile } from "./disk/renewal-file.ts";
@@ -62,12 +64,16 @@ export function assemble(options: AgentOptions, machine: Machine) {
     holdAfterRecallMs: settings.recall.holdAfterRecallMs,
     report: (step) => conversation.sendRecallStep(step),
   });
+  const dutyFiles = ["keeper.0", "keeper.1"].map((name) => join(dataDir, name));
+  const dutyFile = new DutyFile(disk, dutyFiles, machine.pid, clock.bootId);
+  const duties = new Duties({ table, file: dutyFile, runtime, clock, logger });
   const runnerHost: RunnerHost = {
     machine,
     logger,
     logBytesMax: settings.agent.logBytesMax,
     save: (record) => dirs.save(record),
     moved: (runner) => desk.moved(runner),
+    rescheduled: () => duties.changed(),
     report: (step) => conversation.sendStep(step),
   };
   const starter = new Starter({
@@ -76,6 +82,7 @@ export function assemble(options: AgentOptions, machine: Machine) {
     dirs,
     pools,
     runtime,
+    duties,
     runnerHost,
     clock,
     logger,
@@ -141,6 +148,7 @@ export function assemble(options: AgentOptions, machine: Machine) {
     owners,
     desk,
     book,
+    duties,
     runnerHost,
     conversation,
     options,

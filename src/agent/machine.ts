@@ -13,6 +13,8 @@ import { type ProcessGroup, type Runtime, type RuntimeKind, signalIfAlive } from
 export interface Machine {
   readonly clock: HostClock;
   readonly disk: Disk;
+  /** Of the agent itself. */
+  readonly pid: number;
   /** `name` is the agent's, unique on the host. Throws RUNTIME_UNAVAILABLE. */
   openRuntime(wanted: RuntimeKind | "auto", name: string, logger: Logger): Runtime;
   /** Throws LAUNCH_FAILED; then nothing runs. */
@@ -29,6 +31,7 @@ export function systemMachine(): Machine {
   return {
     clock: systemHostClock(),
     disk: systemDisk(),
+    pid: process.pid,
     openRuntime: detectRuntime,
     launch,
     signal: signalIfAlive,

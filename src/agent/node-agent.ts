@@ -31,7 +31,7 @@ export class NodeAgent {
 
   /** Takes up the guests and recalls of an earlier agent. */
   async adopt(): Promise<void> {
-    const { table, dirs, ended, desk, disk } = this.#parts;
+    const { table, dirs, ended, desk, disk, duties } = this.#parts;
     const { logger } = this.#parts.options;
     this.#stopWatching = disk.watch(
       dirs.exits,
@@ -39,6 +39,7 @@ export class NodeAgent {
       (err) => logger.error({ err }, "ends of guests are noticed later from now on"),
     );
     for (const attempt of await adoptLeases({ ...this.#parts, logger })) ended.add(attempt);
+    duties.flush();
     desk.takeUp();
   }
 
@@ -66,9 +67,10 @@ export class NodeAgent {
     this.#leaving.abort();
     this.#stopTicking();
     this.#stopWatching();
-    const { table, desk, book, clock, fence, runtime, disk } = this.#parts;
+    const { table, desk, book, clock, fence, runtime, disk, duties } = this.#parts;
     desk.close();
     await Promise.all(table.all().map((runner) => runner.close()));
+    duties.flush();
     await this.#running;
     await disk.close();
     await fence.settle();
@@ -100,7 +102,7 @@ export class NodeAgent {
   }
 
   #lookAfter(): void {
-    const { clock, devices, owners, table, conversation, kept, options } = this.#parts;
+    const { clock, devices, owners, table, conversation, kept, duties, options } = this.#parts;
     clock.refresh();
     if (devices.refresh()) conversation.devicesGrew();
     if (conversation.isConnected) kept.lookAfter();
@@ -111,5 +113,6 @@ export class NodeAgent {
         options.logger.error({ err, lease: runner.record.leaseId }, "a log could not be rotated");
       });
     }
+    duties.lookAfter();
   }
 }

@@ -4,11 +4,13 @@
  */
 export interface ReadyMessage {
   readonly ready: Readonly<Record<string, string>>;
+  /** Of the child itself; a keeper may stand between. */
+  readonly pid: number;
 }
 
 /** Tells the parent, where there is one. */
 export function tellReady(addresses: ReadyMessage["ready"]): void {
-  process.send?.({ ready: addresses } satisfies ReadyMessage);
+  process.send?.({ ready: addresses, pid: process.pid } satisfies ReadyMessage);
 }
 
 /** Resolves when the parent is gone; never where there is none. */

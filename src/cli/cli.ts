@@ -7,6 +7,8 @@ export type Colors = ReturnType<typeof picocolors.createColors>;
 /** What every command gets: the environment as main.ts read it, and where to speak. */
 export interface Cli {
   readonly environment: Environment;
+  /** What stood after `gleaner`. */
+  readonly words: readonly string[];
   /** stdout is a terminal: colours, and lines that are redrawn in place. */
   readonly isTerminal: boolean;
   readonly paint: Colors;
@@ -23,10 +25,11 @@ export interface CommandModule {
   command(cli: Cli): Command;
 }
 
-export function createCli(environment: Environment): Cli {
+export function createCli(environment: Environment, words: readonly string[]): Cli {
   const isTerminal = process.stdout.isTTY;
   return {
     environment,
+    words,
     isTerminal,
     paint: picocolors.createColors(isTerminal && !environment.noColor),
     print: (line) => void process.stdout.write(`${line}\n`),

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Settings } from "../config/settings.ts";
+import { keeperCommand } from "../keeper/keeper-command.ts";
 import { createLogger, type LogLevel } from "../runtime/log.ts";
 import { startRedisServer, type RedisServer } from "../store/redis-server.ts";
 import { fixedAddress } from "./fixed-address.ts";
@@ -38,6 +39,8 @@ export interface LocalStack {
 }
 
 const agentPatienceMs = 30_000;
+/** The keeper ends an agent that hangs, and its guests, before we would end the keeper. */
+const keeperHeadStartMs = 5_000;
 const controllerPatienceMs = 15_000;
 
 /**
@@ -102,9 +105,11 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
 
     for (const { host, telemetryWords } of options.agents) {
       const place = ["--host", host, "--controller", apiAddress, "--recall-listen", "127.0.0.1:0"];
-      const shared = ["--checkpoints", join(dataDir, "checkpoints")];
+      const shared = ["--checkpoints", join(dataDir, "checkpoints"), "--no-keeper"];
+      const agentDir = join(dataDir, "agents", host);
       const agent = new SupervisedChild({
         name: `agent ${host}`,
+        keptBy: (command) => keeperCommand(agentDir, agentPatienceMs - keeperHeadStartMs, command),
         words: ["agent", ...common, ...place, ...shared, ...telemetryWords],
         logPath: join(logDir, `agent-${host}.log`),
         say,

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { isReadyMessage, type ReadyMessage } from "./child-channel.ts";
 import { formatDuration } from "./duration.ts";
+import { gleaner } from "./self.ts";
 
-const main = new URL("../main.ts", import.meta.url).pathname;
 const restartMsMin = 200;
 const restartMsMax = 10_000;
 /** One that ran so long had got going: the next restart is a quick one again. */
@@ -20,6 +20,8 @@ export interface ChildPlan {
   readonly name: string;
   /** The words after `gleaner`. */
   readonly words: readonly string[];
+  /** Makes the whole command line of a program that runs the given one and looks after it. */
+  readonly keptBy?: (command: readonly string[]) => readonly [file: string, ...args: string[]];
   /** Both its streams, appended; begun anew, with one older file kept, when it grows too large. */
   readonly logPath: string;
   /** One line for each thing that a person should know. */
@@ -32,6 +34,7 @@ export class SupervisedChild {
   readonly #plan: ChildPlan;
   readonly #stopping = new AbortController();
   #child: ChildProcess | null = null;
+  #servingPid: number | null = null;
   #supervision: Promise<void> = Promise.resolve();
   #logWatch: NodeJS.Timeout | null = null;
 
@@ -41,7 +44,7 @@ export class SupervisedChild {
   }
 
   get pid(): number | null {
-    return this.#child?.pid ?? null;
+    return this.#servingPid ?? this.#child?.pid ?? null;
   }
 
   /** Resolves with what the first process says it listens on. Throws CHILD_FAILED when it ends or hangs before that. */
@@ -103,16 +106,26 @@ export class SupervisedChild {
   /** Resolves with how it ended. A process group of its own: Ctrl-C reaches us, and we end the others in order. */
   #spawn(): Promise<string> {
     const log = openSync(this.#plan.logPath, "a", 0o600);
-    const child = spawn(process.execPath, [...process.execArgv, main, ...this.#plan.words], {
+    const command = gleaner(this.#plan.words);
+    const [file, ...args] = this.#plan.keptBy?.(command) ?? command;
+    const child = spawn(file, args, {
       stdio: ["ignore", log, log, "ipc"],
       detached: true,
     });
     closeSync(log);
     this.#child = child;
+    this.#servingPid = null;
+    child.on("message", (message) => isReadyMessage(message) && this.#serves(message.pid));
     return new Promise((resolve) => {
       child.once("error", (error) => resolve(error.message));
       child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
     });
+  }
+
+  /** Under a keeper one child is several processes, one after the other. */
+  #serves(pid: number): void {
+    if (this.#servingPid !== null) this.#plan.say(`${this.name} ended and was started again`);
+    this.#servingPid = pid;
   }
 
   /** What it told on stderr, or else the last line of its log. */

@@ -70,6 +70,15 @@ export function vacateDue(ladder: Ladder): Due {
   return earliest(dues);
 }
 
+/** When SIGKILL has been sent at the latest, if nothing more is heard of anybody. */
+export function killedByMs(ladder: Ladder): number {
+  const { state, stateSinceMs, rules, vacateAsked } = ladder;
+  if (state === "killing") return stateSinceMs;
+  const killMs = killDue(ladder).atMs;
+  if (state === "vacating") return killMs;
+  return Math.min(killMs, vacateDue(ladder).atMs + (vacateAsked?.noticeMs ?? rules.noticeMs));
+}
+
 /** When `advance` must be called again at the latest, with a `tick`; Infinity: only an event changes anything. */
 export function wakeAtMs(ladder: Ladder): number {
   switch (ladder.state) {

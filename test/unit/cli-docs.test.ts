@@ -16,7 +16,7 @@ What \`--help\` prints, for every command; a test keeps the two the same (\`npx 
 `;
 
 it("says in docs/cli.md what --help prints", { timeout: 30_000 }, async () => {
-  const cli = createCli({ ...readEnvironment({}), noColor: true });
+  const cli = createCli({ ...readEnvironment({}), noColor: true }, []);
   const parts = [preface, section("gleaner", help(await buildProgram(cli, "--help")))];
   for (const name of Object.keys(commands)) {
     const command = (await buildProgram(cli, name)).commands.find((known) => known.name() === name)!;
@@ -28,7 +28,7 @@ it("says in docs/cli.md what --help prints", { timeout: 30_000 }, async () => {
 
 it("shows at least two examples with each command", async () => {
   for (const name of Object.keys(commands)) {
-    const program = await buildProgram(createCli(readEnvironment({})), name);
+    const program = await buildProgram(createCli(readEnvironment({}), []), name);
     const text = help(program.commands.find((known) => known.name() === name)!);
     expect(
       text.match(new RegExp(`^ {2}\\$ .*\\b(gleaner ${name}|curl)\\b`, "gm"))?.length,
@@ -45,7 +45,7 @@ it("starts in its systemd units what the command line knows", async () => {
     );
     const [program, command, ...words] = /^ExecStart=(.+)$/m.exec(unit)![1]!.split(" ");
     expect([program, command]).toEqual(["/opt/gleaner/bin/gleaner", name]);
-    const built = await buildProgram(createCli(readEnvironment({})), name);
+    const built = await buildProgram(createCli(readEnvironment({}), []), name);
     const parsed = built.commands.find((known) => known.name() === name)!.parseOptions(words);
     expect(parsed).toEqual({ operands: [], unknown: [] });
   }

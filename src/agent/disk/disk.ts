@@ -6,6 +6,8 @@ export interface Disk {
   write(file: string, text: string): void;
   /** As `write`, and on disk when it resolves. Not to be mixed with it on one file while it runs. */
   writeDurably(file: string, text: string): Promise<void>;
+  /** Over what is there, in place: finds room on a full disk where the file was as long before. A reader may meet half of it. */
+  writeInPlace(file: string, text: string): void;
   makeDir(dir: string): void;
   /** Names; none where there is no such directory. */
   list(dir: string): string[];

@@ -1,4 +1,16 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, watch, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  watch,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { open, rename, rm, rmdir, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Disk } from "./disk.ts";
@@ -15,6 +27,7 @@ export function systemDisk(): Disk {
       renameSync(part, file);
     },
     writeDurably,
+    writeInPlace,
     makeDir: (dir) => {
       mkdirSync(dir, { recursive: true });
     },
@@ -37,6 +50,16 @@ export function systemDisk(): Disk {
     },
     close: () => remover.close(),
   };
+}
+
+function writeInPlace(file: string, text: string): void {
+  const fd = openSync(file, constants.O_WRONLY | constants.O_CREAT, 0o640);
+  try {
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, at);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 async function writeDurably(file: string, text: string): Promise<void> {

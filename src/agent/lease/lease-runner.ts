@@ -25,6 +25,8 @@ export interface RunnerHost {
   save(record: LeaseRecord): void;
   /** At the moment that a lease changes its state, before anything is written. */
   moved(runner: LeaseRunner, state: LeaseState): void;
+  /** What is due of a lease may have changed. */
+  rescheduled(): void;
   /** A step is on disk and may be sent. */
   report(step: LeaseStep): void;
 }
@@ -99,6 +101,7 @@ export class LeaseRunner {
     if (!isLive(ladder.state) && lastStep?.state !== ladder.state)
       this.#finish({ state: ladder.state, cause: ladder.cause }, ladder.stateSinceMs);
     if (this.isGone()) {
+      this.#takeOverdue(renewal ?? { type: "tick" });
       this.dispatch({ type: "emptied" }, this.#exitedAtMs());
       await this.#finishing;
       return;
@@ -153,7 +156,10 @@ export class LeaseRunner {
       if (status !== null && this.#hasLeftovers())
         this.dispatch({ type: "mainEnded", byNotice: status.signal === "SIGTERM" });
     }
-    if (this.state !== "released" && this.isGone()) this.dispatch({ type: "emptied" });
+    if (this.state !== "released" && this.isGone()) {
+      this.#takeOverdue({ type: "tick" });
+      this.dispatch({ type: "emptied" });
+    }
     this.#lookAgain();
   }
 
@@ -180,6 +186,11 @@ export class LeaseRunner {
     await this.#finishing;
     this.#journal.close();
     if (this.state !== "released") this.#group?.close();
+  }
+
+  /** A guest that left no word of its end was killed from outside: for what was due by then, where something was. */
+  #takeOverdue(event: LadderEvent): void {
+    if (readExitStatus(this.#disk, this.paths.exitFile) === null) this.dispatch(event);
   }
 
   #act(action: LadderAction, atMs: number): void {
@@ -247,6 +258,7 @@ export class LeaseRunner {
   }
 
   #schedule(): void {
+    this.#host.rescheduled();
     this.#stopWaking();
     const waitMs = wakeAtMs(this.record.ladder) - this.#clock.nowMs();
     if (waitMs < Infinity)

@@ -7,6 +7,7 @@ import { compareTokens } from "../../core/lease.ts";
 import type { Logger } from "../../runtime/log.ts";
 import type { Fence } from "../disk/fence.ts";
 import { attemptName, LeaseDirs } from "../disk/lease-dirs.ts";
+import type { Duties } from "../duties.ts";
 import type { HostClock } from "../host-clock.ts";
 import { guestEnvironment } from "../launch/environment.ts";
 import type { Pools } from "../pools.ts";
@@ -42,6 +43,7 @@ interface StarterParts {
   readonly dirs: LeaseDirs;
   readonly pools: Pools;
   readonly runtime: Runtime;
+  readonly duties: Duties;
   readonly runnerHost: RunnerHost;
   readonly clock: HostClock;
   readonly logger: Logger;
@@ -127,7 +129,7 @@ export class Starter {
   }
 
   #launch(runner: LeaseRunner, order: StartOrder, workload: ProcessTemplate): CommandAnswer {
-    const { runtime, runnerHost, env, clock } = this.#parts;
+    const { runtime, runnerHost, env, clock, duties } = this.#parts;
     const { ladder, devices } = runner.record;
     const { demands } = ladder;
     const ownerCame = demands.activitySinceMs !== null || demands.hint !== null || demands.recalls.length > 0;
@@ -138,6 +140,8 @@ export class Starter {
     try {
       const group = runtime.create(attemptName(order), () => runner.look());
       runner.attach(group);
+      // Nothing runs that nobody would end if this agent were killed now.
+      duties.save();
       const { paths, log } = runner;
       const contract = { ...order, checkpointDir: paths.checkpointDir, devices };
       runnerHost.machine.launch(

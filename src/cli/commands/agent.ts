@@ -3,8 +3,11 @@ import { join } from "node:path";
 import { Command, Option } from "commander";
 import { runAgent } from "../../agent/agent.ts";
 import { defaults } from "../../config/defaults.ts";
+import { GleanerError } from "../../errors/gleaner-error.ts";
+import { keeperCommand } from "../../keeper/keeper-command.ts";
 import type { Cli } from "../cli.ts";
 import { parseAddress } from "../options.ts";
+import { gleaner } from "../self.ts";
 import { serveUntilStopped } from "../serve.ts";
 import { addSettingsOptions, loggerOf, settingsOf, type SettingsOptions } from "../settings-options.ts";
 import { addTelemetryOptions, openTelemetry, type TelemetryOptions } from "../telemetry-options.ts";
@@ -15,7 +18,11 @@ interface Options extends SettingsOptions, TelemetryOptions {
   readonly host: string;
   readonly agentId?: string;
   readonly checkpoints?: string;
+  readonly keeper: boolean;
 }
+
+/** Ends before a service manager that was told to stop it loses patience. */
+const patienceMs = 55_000;
 
 export function command(cli: Cli): Command {
   const agent = new Command("agent").description(
@@ -46,18 +53,21 @@ hand-back. Owner first: when an owner comes back it pauses the guest at once and
       "--checkpoints <dir>",
       "guests' checkpoints; where hosts share it, guests find theirs on any of them",
     )
+    .option("--no-keeper", "the agent alone: nothing starts it again or ends its guests where it hangs")
     .addHelpText("after", help)
     .action(async (options: Options) => {
       const settings = settingsOf(cli, options);
       const { host, controller: controllerAddress } = options;
       const agentId = options.agentId ?? host;
+      const dataDir = join(settings.dataDir, "agents", agentId);
+      if (options.keeper) become(keeperCommand(dataDir, patienceMs, gleaner([...cli.words, "--no-keeper"])));
       const logger = loggerOf(cli, options, "agent");
       const source = await openTelemetry(options, settings, logger);
       await serveUntilStopped(async (signal) => {
         const running = await runAgent({
           agentId,
           host,
-          dataDir: join(settings.dataDir, "agents", agentId),
+          dataDir,
           controllerAddress,
           recallListen: options.recallListen === "none" ? null : options.recallListen,
           source,
@@ -76,9 +86,16 @@ hand-back. Owner first: when an owner comes back it pauses the guest at once and
     });
 }
 
+/** Goes on as another program in this very process. */
+function become([file, ...args]: [file: string, ...args: string[]]): never {
+  process.execve?.(file, [file, ...args]);
+  throw new GleanerError("INTERNAL", { problem: `${file} could not be started in this process` });
+}
+
 const help = `
 Examples:
   $ gleaner agent --telemetry dcgm:http://127.0.0.1:9400/metrics --controller 10.0.0.2:7070
   $ gleaner agent --telemetry replay:examples/sample.devices.csv.gz --speed 57 --devices 8 --host lab-1
-SIGTERM and Ctrl-C vacate the guests first. After a crash the next start adopts the guests that still run.
+SIGTERM and Ctrl-C vacate the guests first. A keeper, a shell process of about 1 MiB, starts the agent again when it dies (it
+adopts the guests that still run) and ends guests whose time is over while the agent is away or hangs.
 `;
