@@ -144,14 +144,14 @@ class Round {
   }
 
   /** By device: on two of three, through the agent and through the controller, with both rungs. */
-  recallDuringFault(lastsMs: number): (Promise<Served> | null)[] {
+  recallDuringFault(lastsMs: number): Promise<Served | null>[] {
     return this.#states.map(async (_, i) => {
       if (i % 3 === 2) return null;
       await sleep(30 + Math.random() * 150);
       const firstRung = i < 3 ? Rung.PAUSE : Rung.VACATE;
       const giveUpMs = lastsMs + 2 * deadlineMs;
       return recall(this.#address(i), deviceName(i), { deadlineMs, firstRung, giveUpMs });
-    }) as (Promise<Served> | null)[];
+    });
   }
 
   async ownersDone(): Promise<void> {
