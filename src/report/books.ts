@@ -9,7 +9,15 @@ import { factsOf, type LeaseFacts } from "./lease-facts.ts";
 import { openPostings } from "./postings.ts";
 import { openRecords } from "./records.ts";
 import type { Report } from "./report.ts";
-import { isDamage, kept, moveAside, openForReading, openForWriting, unreadable } from "./schema.ts";
+import {
+  isDamage,
+  kept,
+  moveAside,
+  openForReading,
+  openForWriting,
+  unreadable,
+  type Kept,
+} from "./schema.ts";
 
 /** Before every entry of a stream. */
 const noId = "0-0";
@@ -42,40 +50,50 @@ export interface Books extends BooksReader {
  * For one writer. A damaged file is set aside and the books begin anew, which the reports then say: who reads the
  * stream from `lastId` on rebuilds them as far as it reaches. `begunAnew` is called then, whenever the damage shows.
  */
-export function openBooks(path: string, begunAnew: () => void = () => {}): Books {
-  return new MendingBooks(path, begunAnew);
+export function openBooks(
+  path: string,
+  begunAnew: () => void = () => {},
+  bounds: Pick<Kept, "stretchesMax"> = kept,
+): Books {
+  return new MendingBooks({ path, begunAnew, bounds });
 }
 
-function openSqlBooks(path: string, begunAnew: () => void): SqlBooks {
+interface BooksPlan {
+  readonly path: string;
+  readonly begunAnew: () => void;
+  readonly bounds: Pick<Kept, "stretchesMax">;
+}
+
+function openSqlBooks(plan: BooksPlan): SqlBooks {
+  const { path, begunAnew } = plan;
   const { db, setAside } = openForWriting(path);
   try {
-    const books = new SqlBooks(db, path, setAside);
+    const books = new SqlBooks(db, plan, setAside);
     if (setAside !== null) begunAnew();
     return books;
   } catch (thrown) {
     db.close();
     if (!isDamage(thrown)) throw unreadable(path, thrown);
-    return beginAnew(path, begunAnew);
+    return beginAnew(plan);
   }
 }
 
-function beginAnew(path: string, begunAnew: () => void): SqlBooks {
+function beginAnew(plan: BooksPlan): SqlBooks {
+  const { path, begunAnew } = plan;
   const setAside = moveAside(path);
-  const books = new SqlBooks(openForWriting(path).db, path, setAside);
+  const books = new SqlBooks(openForWriting(path).db, plan, setAside);
   begunAnew();
   return books;
 }
 
 /** What fails by damage is thrown, but not a second time: the books have begun anew by then. */
 class MendingBooks implements Books {
-  readonly #path: string;
-  readonly #begunAnew: () => void;
+  readonly #plan: BooksPlan;
   #books: SqlBooks;
 
-  constructor(path: string, begunAnew: () => void) {
-    this.#path = path;
-    this.#begunAnew = begunAnew;
-    this.#books = openSqlBooks(path, begunAnew);
+  constructor(plan: BooksPlan) {
+    this.#plan = plan;
+    this.#books = openSqlBooks(plan);
   }
 
   apply(entries: readonly LedgerEntry[]): void {
@@ -112,7 +130,7 @@ class MendingBooks implements Books {
     } catch (thrown) {
       if (!isDamage(thrown) && !(thrown instanceof Error && isDamage(thrown.cause))) throw thrown;
       this.#books.close();
-      this.#books = beginAnew(this.#path, this.#begunAnew);
+      this.#books = beginAnew(this.#plan);
       const problem = "their file was damaged and is set aside; they begin anew";
       throw new GleanerError("BOOKS_UNAVAILABLE", { problem }, { cause: thrown });
     }
@@ -151,13 +169,17 @@ class SqlBooks implements Books {
   readonly #reader: BooksReader;
   readonly #postings: ReturnType<typeof openPostings>;
   readonly #records: ReturnType<typeof openRecords>;
+  readonly #bounds: BooksPlan["bounds"];
   #account = new Account();
   #facts = new Map<string, LeaseFacts>();
   #lastId = noId;
   #seenMs = 0;
+  #exactFromMs = 0;
+  #entriesUnpruned = 0;
 
-  constructor(db: DatabaseSync, path: string, setAside: string | null) {
+  constructor(db: DatabaseSync, { path, bounds }: BooksPlan, setAside: string | null) {
     this.#db = db;
+    this.#bounds = bounds;
     this.#reader = reader(db, path);
     this.#postings = openPostings(db);
     this.#records = openRecords(db);
@@ -215,7 +237,6 @@ class SqlBooks implements Books {
   #write(entries: readonly LedgerEntry[]): void {
     const devices = new Set<string>();
     const leases = new Set<string>();
-    const foldedBeforeMs = foldBeforeMs(this.#seenMs);
     for (const { event } of entries) {
       this.#seenMs = Math.max(this.#seenMs, event.atMs);
       if (!this.#records.isNews(event)) continue;
@@ -229,9 +250,21 @@ class SqlBooks implements Books {
     }
     for (const uuid of devices) this.#records.saveDevice(this.#account.devices.get(uuid)!);
     for (const id of leases) this.#records.saveLease(id, this.#account.leases.get(id), this.#facts.get(id));
-    if (foldBeforeMs(this.#seenMs) === foldedBeforeMs) return;
-    this.#postings.fold(foldBeforeMs(this.#seenMs));
+    this.#fold();
+    this.#entriesUnpruned += entries.length;
+    if (this.#entriesUnpruned < kept.pruneEntries) return;
+    this.#entriesUnpruned = 0;
     this.#records.prune();
+  }
+
+  /** Into whole hours: what is old and, where there is too much of it, all but the present hour. */
+  #fold(): void {
+    const isFull = this.#postings.exact > this.#bounds.stretchesMax;
+    const beforeMs = wholeHourMs(isFull ? this.#seenMs : this.#seenMs - kept.exactMs);
+    if (beforeMs <= this.#exactFromMs) return;
+    this.#exactFromMs = beforeMs;
+    this.#postings.fold(beforeMs, this.#seenMs);
+    this.#records.saveMeta("exact_from_ms", String(beforeMs));
   }
 
   #load(): void {
@@ -240,11 +273,13 @@ class SqlBooks implements Books {
     this.#facts = new Map(saved.facts.map((facts) => [facts.id, facts]));
     this.#lastId = saved.lastId;
     this.#seenMs = saved.seenMs;
+    this.#exactFromMs = saved.exactFromMs;
+    this.#postings.recount();
   }
 }
 
-function foldBeforeMs(seenMs: number): number {
-  return Math.floor((seenMs - kept.exactMs) / kept.foldMs) * kept.foldMs;
+function wholeHourMs(ms: number): number {
+  return Math.floor(ms / kept.foldMs) * kept.foldMs;
 }
 
 /** Redis stream ids: both halves are numbers, and 10-0 is newer than 9-0. */

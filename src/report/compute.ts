@@ -4,9 +4,9 @@ import type { ReportQuery } from "../api/ports.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { Groups, sortAmounts, type GroupedDevice } from "./groups.ts";
 import type { CountName, Wait } from "./lease-facts.ts";
-import { loadState } from "./records.ts";
+import { loadState, type SavedState } from "./records.ts";
 import { returnRungs, type Amount, type DeviceBooks, type Report, type ReturnRung } from "./report.ts";
-import { kept } from "./schema.ts";
+import { historyFromMs, kept } from "./schema.ts";
 
 interface Range {
   readonly fromMs: number;
@@ -43,7 +43,7 @@ function compute(db: DatabaseSync, query: ReportQuery): Report {
   const range = rangeOf(
     query,
     began.reduce((least, ms) => Math.min(least, ms), state.seenMs),
-    state.seenMs,
+    state,
   );
   const groups = new Groups(devices, query.pricePerGpuHour);
   const amounts = new Map<string, Amount[]>();
@@ -109,8 +109,8 @@ function compute(db: DatabaseSync, query: ReportQuery): Report {
 }
 
 /** Not before the first device and not after the last entry; whole hours where the books keep no more than those. */
-function rangeOf(query: ReportQuery, beganMs: number, seenMs: number): Range {
-  const exactFromMs = Math.floor((seenMs - kept.exactMs) / kept.foldMs) * kept.foldMs;
+function rangeOf(query: ReportQuery, firstMs: number, { seenMs, exactFromMs }: SavedState): Range {
+  const beganMs = Math.max(firstMs, historyFromMs(seenMs));
   const floor = (ms: number) => (ms < exactFromMs ? Math.floor(ms / kept.foldMs) * kept.foldMs : ms);
   const ceil = (ms: number) => (ms < exactFromMs ? Math.ceil(ms / kept.foldMs) * kept.foldMs : ms);
   const askedFromMs = Math.max(query.fromMs ?? beganMs, beganMs);
@@ -188,9 +188,7 @@ function gaps(db: DatabaseSync, { fromMs, toMs, widened }: Range): string[] {
     .all(fromMs, toMs);
   const texts = rows.map((row) => String(row["text"]));
   if (widened)
-    texts.push(
-      "The range was widened to whole hours (UTC): older than 48 hours the books keep whole hours only.",
-    );
+    texts.push("The range was widened to whole hours (UTC): of older time the books keep whole hours only.");
   return texts;
 }
 

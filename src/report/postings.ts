@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { Loss, Posting } from "../core/account.ts";
-import { kept } from "./schema.ts";
+import { historyFromMs, kept } from "./schema.ts";
 
 /** Writes what the account posts, and folds what is old into whole hours. Inside the caller's transaction. */
 export function openPostings(db: DatabaseSync) {
@@ -26,13 +26,29 @@ export function openPostings(db: DatabaseSync) {
      WHERE folded = 0 AND at_ms < :beforeMs GROUP BY hour_ms, name, device, tenant`,
   );
   const dropFoldedCounts = db.prepare("DELETE FROM counts WHERE folded = 0 AND at_ms < :beforeMs");
+  const forgetSegments = db.prepare("DELETE FROM segments WHERE folded = 1 AND to_ms <= ?");
+  const forgetCounts = db.prepare("DELETE FROM counts WHERE folded = 1 AND at_ms < ?");
+  const countExact = db.prepare("SELECT COUNT(*) AS n FROM segments WHERE folded = 0");
+  const exactNow = () => Number(countExact.get()?.["n"]);
+  let exact = exactNow();
 
   return {
+    /** Stretches that are kept to the ms. */
+    get exact(): number {
+      return exact;
+    },
+
+    /** Counts them, after others have changed them. */
+    recount(): void {
+      exact = exactNow();
+    },
+
     post(posting: Posting): void {
       const { device, category, reason, tenant, leaseId, permille, toMs } = posting;
       for (let fromMs = posting.fromMs; fromMs < toMs;) {
         const untilMs = Math.min(toMs, (Math.floor(fromMs / kept.foldMs) + 1) * kept.foldMs);
         insert.run(device, fromMs, untilMs, category, reason, tenant, leaseId, (untilMs - fromMs) * permille);
+        exact += 1;
         fromMs = untilMs;
       }
     },
@@ -52,15 +68,19 @@ export function openPostings(db: DatabaseSync) {
         }
         shorten.run(to_ms - takenMs, units - takenUnits, rowid);
         insert.run(device, to_ms - takenMs, to_ms, "lost", reason, tenant, leaseId, takenUnits);
+        exact += 1;
       }
     },
 
     /** `beforeMs` is a whole hour. Useful time of live leases stays exact, however old, until their ends settle it. */
-    fold(beforeMs: number): void {
+    fold(beforeMs: number, seenMs: number): void {
       foldSegments.run({ beforeMs });
       dropFoldedSegments.run({ beforeMs });
       foldCounts.run({ beforeMs });
       dropFoldedCounts.run({ beforeMs });
+      forgetSegments.run(historyFromMs(seenMs));
+      forgetCounts.run(historyFromMs(seenMs));
+      exact = exactNow();
     },
   };
 }

@@ -13,6 +13,8 @@ export interface SavedState {
   readonly facts: readonly LeaseFacts[];
   readonly lastId: string;
   readonly seenMs: number;
+  /** Before it there are whole hours only. */
+  readonly exactFromMs: number;
 }
 
 /** What a lease's state says of its guest; null: the guest's own event follows. */
@@ -102,7 +104,7 @@ export function openRecords(db: DatabaseSync) {
     isNews,
     record,
     gap: (fromMs: number, toMs: number, text: string) => void gap.run(fromMs, toMs, text),
-    saveMeta: (key: "last_id" | "seen_ms", value: string) => void saveMeta.run(key, value),
+    saveMeta: (key: "last_id" | "seen_ms" | "exact_from_ms", value: string) => void saveMeta.run(key, value),
     saveDevice: (device: DeviceAccount) => void saveDevice.run(JSON.stringify(device), device.uuid),
     saveLease(id: string, account: LeaseAccount | undefined, facts: LeaseFacts | undefined): void {
       if (account === undefined && facts === undefined) dropLease.run(id);
@@ -152,6 +154,7 @@ export function loadState(db: DatabaseSync): SavedState {
     ),
     lastId: String(meta.get("last_id") ?? "0-0"),
     seenMs: Number(meta.get("seen_ms") ?? 0),
+    exactFromMs: Number(meta.get("exact_from_ms") ?? 0),
   };
 }
 

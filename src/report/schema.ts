@@ -1,21 +1,37 @@
-import { existsSync, mkdirSync, renameSync } from "node:fs";
-import { dirname } from "node:path";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { GleanerError } from "../errors/gleaner-error.ts";
 
 const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
 
 /** How much the books keep, and how finely. */
 export const kept = {
   /** Younger stretches and counts are kept to the ms, older ones are folded into whole hours (UTC). */
   exactMs: 48 * hourMs,
   foldMs: hourMs,
+  /** Stretches that are kept to the ms; where more happens, whole hours are folded sooner. */
+  stretchesMax: 1_000_000,
+  /** Folded hours are forgotten after it. */
+  historyMs: 400 * dayMs,
   /** Newest rows. */
   decisionsMax: 100_000,
   waitsMax: 100_000,
   gapsMax: 1_000,
   onceMax: 100_000,
+  /** Entries after which those tables are looked at again. */
+  pruneEntries: 10_000,
+  /** Damaged files that were set aside; the oldest goes. */
+  setAsideMax: 8,
 } as const;
+
+export type Kept = { readonly [name in keyof typeof kept]: number };
+
+/** Nothing older is kept. */
+export function historyFromMs(seenMs: number): number {
+  return Math.floor((seenMs - kept.historyMs) / kept.foldMs) * kept.foldMs;
+}
 
 const version = 1;
 
@@ -117,11 +133,25 @@ export function isDamage(thrown: unknown): boolean {
 }
 
 export function moveAside(path: string): string {
-  let number = 1;
-  while (existsSync(`${path}.damaged-${number}`)) number += 1;
-  for (const suffix of ["", "-wal", "-shm"])
-    if (existsSync(path + suffix)) renameSync(path + suffix, `${path}.damaged-${number}${suffix}`);
-  return `${path}.damaged-${number}`;
+  const numbers = asideNumbers(path);
+  const aside = `${path}.damaged-${(numbers.at(-1) ?? 0) + 1}`;
+  for (const suffix of suffixes) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+  for (const number of numbers.slice(0, Math.max(0, numbers.length + 1 - kept.setAsideMax)))
+    for (const suffix of suffixes) rmSync(`${path}.damaged-${number}${suffix}`, { force: true });
+  return aside;
+}
+
+const suffixes = ["", "-wal", "-shm"] as const;
+
+/** Oldest first. */
+function asideNumbers(path: string): number[] {
+  const found = readdirSync(dirname(path)).flatMap((name) => {
+    const number = name.startsWith(`${basename(path)}.damaged-`)
+      ? /\.damaged-(\d+)$/.exec(name)?.[1]
+      : undefined;
+    return number === undefined ? [] : [Number(number)];
+  });
+  return found.toSorted((a, b) => a - b);
 }
 
 export function unreadable(path: string, thrown: unknown): GleanerError {

@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Account } from "../../src/core/account.ts";
@@ -8,6 +9,7 @@ import type { LedgerEvent } from "../../src/core/ledger-event.ts";
 import type { LeaseState, Mover } from "../../src/core/lease.ts";
 import { openBooks, readBooks, type LedgerEntry } from "../../src/report/books.ts";
 import type { Report } from "../../src/report/report.ts";
+import { kept } from "../../src/report/schema.ts";
 import { anyLedger, deviceEvent, settlementOf } from "../support/ledger-events.ts";
 
 const hourMs = 3_600_000;
@@ -224,6 +226,85 @@ describe("the books", () => {
     expect(amountsOf(recent)).toEqual({ "idle_unlent/undecided": 1_000 });
     expect(recent.gaps).toEqual([]);
     books.close();
+  });
+
+  it("I11: folds whole hours sooner where more happens than is kept to the ms, and still balances", () => {
+    const stretchesMax = 100;
+    const books = openBooks(path, () => {}, { stretchesMax });
+    const everyMs = 60_000;
+    const states = ["idle", "busy"] as const;
+    const count = 3_000;
+    const events = Array.from({ length: count }, (_, i) => owner(i * everyMs, states[i % 2]!));
+    books.apply(entries([deviceEvent("gpu-0", 0)]));
+    for (let at = 0; at < count; at += 60) books.apply(entries(events.slice(at, at + 60), at + 2));
+    const exact = () => {
+      using db = new DatabaseSync(path, { readOnly: true });
+      return Number(db.prepare("SELECT COUNT(*) AS n FROM segments WHERE folded = 0").get()?.["n"]);
+    };
+    // What is over the limit goes with the batch that brings it; the present hour is never folded.
+    expect(exact()).toBeLessThanOrEqual(stretchesMax + 60);
+    const whole = books.report(all);
+    expect(whole.balanced).toBe(true);
+    expect(whole.devices[0]!.elapsedUs).toBe((count - 1) * everyMs * 1_000);
+    const within = books.report({ ...all, fromMs: hourMs + 1, toMs: 2 * hourMs - 1 });
+    expect([within.fromMs, within.toMs, within.balanced]).toEqual([hourMs, 2 * hourMs, true]);
+    expect(within.gaps).toEqual([expect.stringContaining("whole hours")]);
+    books.close();
+    const again = openBooks(path, () => {}, { stretchesMax });
+    expect(again.report({ ...all, fromMs: hourMs + 1, toMs: 2 * hourMs - 1 })).toEqual(within);
+    again.close();
+  });
+
+  it("I11: forgets hours and counts older than the history, and reports begin there", () => {
+    const { historyMs } = kept;
+    const books = bookAll(deviceEvent("gpu-0", 0), owner(0, "idle"), owner(hourMs, "busy"));
+    books.apply(entries([owner(49 * hourMs, "idle"), alive(120 * hourMs)], 10));
+    expect(books.report(all).fromMs).toBe(0);
+    books.apply(entries([owner(historyMs + 50 * hourMs, "busy"), alive(historyMs + 50 * hourMs)], 20));
+    const report = books.report(all);
+    expect([report.fromMs, report.balanced]).toEqual([50 * hourMs, true]);
+    expect(amountsOf(report)).toEqual({ "idle_unlent/undecided": historyMs * 1_000 });
+    books.close();
+    using db = new DatabaseSync(path, { readOnly: true });
+    expect(db.prepare("SELECT MIN(from_ms) AS ms FROM segments").get()).toEqual({ ms: 50 * hourMs });
+  });
+  });
+
+  it("I11: keeps the newest decisions, waits and names, whatever the hour", () => {
+    const { decisionsMax, pruneEntries } = kept;
+    const decision = (i: number): LedgerEvent => ({
+      type: "decision",
+      atMs: 5,
+      kind: "lend",
+      device: "gpu-0",
+      guestId: `g${i}`,
+      leaseId: "",
+      reasonCode: "best",
+      reason: "",
+      forecastHash: "",
+    });
+    const books = openBooks(path);
+    const count = decisionsMax + pruneEntries;
+    for (let at = 0; at < count; at += pruneEntries)
+      books.apply(
+        entries(
+          Array.from({ length: pruneEntries }, (_, i) => decision(at + i)),
+          at + 1,
+        ),
+      );
+    books.close();
+    using db = new DatabaseSync(path, { readOnly: true });
+    expect(db.prepare("SELECT COUNT(*) AS n FROM decisions").get()).toEqual({ n: decisionsMax });
+  });
+
+  it("I11: keeps only so many damaged files, the newest", () => {
+    for (let damage = 1; damage <= kept.setAsideMax + 2; damage += 1) {
+      writeFileSync(path, "no books");
+      openBooks(path).close();
+    }
+    const aside = readdirSync(dir).filter((name) => /\.damaged-\d+$/.test(name));
+    const numbers = aside.map((name) => Number(name.split("-").at(-1))).toSorted((a, b) => a - b);
+    expect(numbers).toEqual(Array.from({ length: kept.setAsideMax }, (_, i) => i + 3));
   });
 
   it("groups by pool, owner and tenant, with money for what was useful", () => {
