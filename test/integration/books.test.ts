@@ -268,7 +268,6 @@ describe("the books", () => {
     using db = new DatabaseSync(path, { readOnly: true });
     expect(db.prepare("SELECT MIN(from_ms) AS ms FROM segments").get()).toEqual({ ms: 50 * hourMs });
   });
-  });
 
   it("I11: keeps the newest decisions, waits and names, whatever the hour", () => {
     const { decisionsMax, pruneEntries } = kept;
