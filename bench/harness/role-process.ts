@@ -1,3 +1,4 @@
+import { constants, PerformanceObserver } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseSettings } from "../../src/config/settings.ts";
 import type { DeviceInfo, Sample } from "../../src/core/device.ts";
@@ -62,6 +63,15 @@ class ToldSource implements TelemetrySource {
   }
 }
 
+/** MiB right after the last full collection: what is held, without what only waits to be collected. NaN before the first. */
+let heldMiB = Number.NaN;
+new PerformanceObserver((list) => {
+  const wasFull = list
+    .getEntries()
+    .some(({ detail }) => (detail as { kind: number }).kind === constants.NODE_PERFORMANCE_GC_MAJOR);
+  if (wasFull) heldMiB = process.memoryUsage().heapUsed / 2 ** 20;
+}).observe({ entryTypes: ["gc"] });
+
 let stop = async () => {};
 let source: ToldSource | null = null;
 /** Only when it is asked for: it costs processor time. */
@@ -75,6 +85,7 @@ process.on("message", (message: Message) => {
     process.send?.({
       cpuMs: (user + system) / 1_000,
       rssMiB: process.memoryUsage.rss() / 2 ** 20,
+      heldMiB,
       ...(blocks?.stop() ?? { blockMs: 0, blockCpuMs: 0 }),
     });
   } else if (message === "watchLoop") {

@@ -30,6 +30,7 @@ export type Role =
 export interface Usage {
   readonly cpuMs: number;
   readonly rssMiB: number;
+  readonly heldMiB: number | null;
   /** For how long at most the main thread was kept from its event loop since `watchLoop`, and by its own work; else 0. */
   readonly blockMs: number;
   readonly blockCpuMs: number;
