@@ -66,9 +66,10 @@ class ToldSource implements TelemetrySource {
 /** MiB right after the last full collection: what is held, without what only waits to be collected. NaN before the first. */
 let heldMiB = Number.NaN;
 new PerformanceObserver((list) => {
-  const wasFull = list
+  const kinds = list
     .getEntries()
-    .some(({ detail }) => (detail as { kind: number }).kind === constants.NODE_PERFORMANCE_GC_MAJOR);
+    .map((entry) => (entry as unknown as { detail: { kind: number } }).detail.kind);
+  const wasFull = kinds.includes(constants.NODE_PERFORMANCE_GC_MAJOR);
   if (wasFull) heldMiB = process.memoryUsage().heapUsed / 2 ** 20;
 }).observe({ entryTypes: ["gc"] });
 
