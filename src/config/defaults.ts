@@ -148,13 +148,13 @@ export const defaults = {
     /** Changes that a watcher may be behind before it is cut off. */
     watchBacklogMax: 1_000,
     watchersMax: 1_000,
+    /** A watcher that takes nothing for so long is cut off. */
+    watchStalledMsMax: 10 * second,
   },
   ledger: {
     /** Entries of the Redis stream that may wait for the SQL books. */
     streamEntriesMax: 1_000_000,
     drainIntervalMs: second,
-    /** A watcher that takes nothing for so long is cut off. */
-    watchStalledMsMax: 10 * second,
     aliveIntervalMs: 5 * second,
   },
 } as const;

@@ -182,6 +182,7 @@ export const settingsSchema = z
         pageSizeMax: count.default(api.pageSizeMax),
         watchBacklogMax: count.default(api.watchBacklogMax),
         watchersMax: count.default(api.watchersMax),
+        watchStalledMsMax: durationMs.default(api.watchStalledMsMax),
       })
       .prefault({}),
     ledger: z
@@ -189,7 +190,6 @@ export const settingsSchema = z
         streamEntriesMax: count.default(ledger.streamEntriesMax),
         drainIntervalMs: durationMs.default(ledger.drainIntervalMs),
         aliveIntervalMs: durationMs.default(ledger.aliveIntervalMs),
-        watchStalledMsMax: durationMs.default(api.watchStalledMsMax),
       })
       .prefault({}),
     /** Of the pools; the first entry whose `pool` is "*" is the default for pools without one. */
