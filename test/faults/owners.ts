@@ -20,9 +20,9 @@ export interface Served {
 
 const retryMs = 20;
 
-/** Calls until somebody answers, as an owner would, and listens to the end; or until `until` holds. */
+/** Calls one address after the other until somebody answers, as an owner would, and listens to the end; or until `until` holds. */
 export async function recall(
-  address: string,
+  addresses: readonly string[],
   device: string,
   { deadlineMs, firstRung, giveUpMs }: { deadlineMs: number; firstRung: Rung; giveUpMs: number },
   until: (stage: RecallStage) => boolean = () => false,
@@ -41,7 +41,7 @@ export async function recall(
   for (;;) {
     if (at.size === 0) sentAtMs = nowMs();
     // A connection of its own, as each `gleaner recall` has.
-    const clients = connectClients(address);
+    const clients = connectClients(addresses[tries % addresses.length]!);
     const patience = AbortSignal.timeout(Math.max(1, Math.round(askedAtMs + giveUpMs - nowMs())));
     try {
       for await (const { stage } of clients.owners.recall(request, { signal: patience })) {

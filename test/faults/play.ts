@@ -5,7 +5,7 @@ import { processesNaming } from "../../src/cli/processes.ts";
 import { doubled } from "./oracle.ts";
 import { insist } from "./owners.ts";
 import { startStack, type FaultStack } from "./parts/stack.ts";
-import { leaseStates, playRound, type Path, type StruckState } from "./round.ts";
+import { leaseStates, playRound, proveHealed, type Path, type StruckState } from "./round.ts";
 import type { Row } from "./rows.ts";
 import { judgeBooks, judgeGuest, judgeRecall, type Violation } from "./verdict.ts";
 
@@ -73,6 +73,7 @@ export async function playRow(
         await judgedRound(stack, row, states, `round-${nth}`, result, reported);
         onRound();
       }
+      await proveHealed(stack, devices);
     } catch (thrown) {
       result.violations.push({
         kind: "not healed",

@@ -13,7 +13,7 @@ import type { Row } from "./rows.ts";
 export const leaseStates = ["starting", "running", "paused", "vacating", "handing back"] as const;
 export type StruckState = (typeof leaseStates)[number];
 
-/** Whom an owner recalls from. */
+/** Whom an owner calls first. */
 export type Path = "agent" | "controller";
 
 /** One guest on one device through one fault. */
@@ -42,7 +42,7 @@ const manners: Readonly<Record<StruckState, Manners>> = {
   "handing back": "stays",
 };
 
-/** Half of the owners call the agent, half the controller. */
+/** Half of the owners call the agent first, half the controller. */
 function pathOf(index: number): Path {
   return index % 2 === 0 ? "agent" : "controller";
 }
@@ -85,6 +85,16 @@ export async function playRound(
   return { plays, doneAtMs };
 }
 
+/** Every device is lent again, and what runs there does well. Throws where one is not. */
+export async function proveHealed(stack: FaultStack, devices: number): Promise<void> {
+  const states = Array.from({ length: devices }, () => "running" as const);
+  const round = new Round(stack, "afterwards", states);
+  await round.prepare();
+  const finalStates = await round.finish();
+  const failed = round.guests().filter((guest) => finalStates.get(guest) !== GuestState.SUCCEEDED);
+  if (failed.length > 0) throw new Error(`afterwards these guests did not succeed: ${failed.join(", ")}`);
+}
+
 class Round {
   readonly #stack: FaultStack;
   readonly #name: string;
@@ -120,11 +130,16 @@ class Round {
   async reachStates(): Promise<void> {
     const order = (firstRung: Rung) => ({ deadlineMs: earlierDeadlineMs, firstRung, giveUpMs: 5_000 });
     const pause = (i: number) =>
-      recall(this.#address(i), deviceName(i), order(Rung.PAUSE), (stage) => stage === RecallStage.PAUSED);
+      recall(this.#addresses(i), deviceName(i), order(Rung.PAUSE), (stage) => stage === RecallStage.PAUSED);
     await Promise.all(this.#in((state) => state === "paused").map(pause));
     const strikeAtMs = nowMs() + leadMs;
     const vacate = (i: number) =>
-      recall(this.#address(i), deviceName(i), order(Rung.VACATE), (stage) => stage !== RecallStage.ACCEPTED);
+      recall(
+        this.#addresses(i),
+        deviceName(i),
+        order(Rung.VACATE),
+        (stage) => stage !== RecallStage.ACCEPTED,
+      );
     const at = async (beforeMs: number, act: () => Promise<unknown>) => {
       await sleep(Math.max(0, strikeAtMs - beforeMs - nowMs()));
       await act();
@@ -150,7 +165,7 @@ class Round {
       await sleep(30 + Math.random() * 150);
       const firstRung = i < 3 ? Rung.PAUSE : Rung.VACATE;
       const giveUpMs = lastsMs + 2 * deadlineMs;
-      return recall(this.#address(i), deviceName(i), { deadlineMs, firstRung, giveUpMs });
+      return recall(this.#addresses(i), deviceName(i), { deadlineMs, firstRung, giveUpMs });
     });
   }
 
@@ -179,8 +194,10 @@ class Round {
     return this.#states.flatMap((state, i) => (holds(state) ? [i] : []));
   }
 
-  #address(index: number): string {
-    return this.#stack.recallAddresses[pathOf(index)];
+  /** The one that it calls first, and the one that it turns to where that does not answer. */
+  #addresses(index: number): string[] {
+    const { agent, controller } = this.#stack.recallAddresses;
+    return pathOf(index) === "agent" ? [agent, controller] : [controller, agent];
   }
 
   async #submit(index: number): Promise<void> {

@@ -47,6 +47,7 @@ export const rows: readonly Row[] = [
   cutRow("controller, redis: resets", "redisWire", "reset"),
   fullDisk("agent"),
   fullDisk("controller"),
+  fullDisk("redis"),
   jump("controller", jumpS),
   jump("controller", -jumpS),
   jump("agent", jumpS),
@@ -101,7 +102,7 @@ function cutRow(name: string, wire: "agentWire" | "redisWire", cut: Cut): Row {
   };
 }
 
-function fullDisk(part: "agent" | "controller"): Row {
+function fullDisk(part: Part): Row {
   return {
     name: `disk full: ${part}`,
     needs: { smallDisk: part },

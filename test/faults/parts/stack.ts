@@ -15,7 +15,7 @@ import { WallClock } from "./wall-clock.ts";
 /** What a row wants to be different from a plain stack. */
 export interface StackNeeds {
   readonly appendfsync?: "always" | "everysec";
-  readonly smallDisk?: "agent" | "controller";
+  readonly smallDisk?: "agent" | "controller" | "redis";
   readonly wallClock?: "agent" | "controller";
 }
 
