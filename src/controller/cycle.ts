@@ -151,6 +151,7 @@ export class Cycle {
       clock.wallMs(),
     );
     if (reign.lost.aborted) return;
+    let areOlder = false;
     const ended: string[] = [];
     const admitted: { lease: Lease; guest: WaitingGuest }[] = [];
     results.forEach((result, index) => {
@@ -163,7 +164,15 @@ export class Cycle {
         if (result.refused === "guest_has_lease") this.#hasStrays = true;
         return;
       }
-      reign.gave(result.lent.token);
+      if (!reign.gave(result.lent.token)) {
+        // Its agent may have seen the token, and would take the order for an old one.
+        log.error(
+          { lease: result.lent.id, guest: lend.guestId },
+          "the books gave a token twice: Redis came back older",
+        );
+        areOlder = true;
+        return;
+      }
       if (!queue.admit(lend.guestId)) {
         this.#giveBack(result.lent, "the guest left the queue");
         return;
@@ -180,6 +189,10 @@ export class Cycle {
       );
       admitted.push({ lease: result.lent, guest: heads.get(lend.guestId)! });
     });
+    if (areOlder) {
+      this.#hasStrays = true;
+      await reign.raiseAboveOwn();
+    }
     await this.#finish(ended);
     if (admitted.length === 0) return;
     const queued = await Promise.all(admitted.map(({ guest }) => queue.get(guest.id)));

@@ -220,7 +220,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     every(settings.queue.lockRenewMs, () => queue.reconcile(), "putting the queue in order"),
     every(
       settings.terms.renewIntervalMs,
-      () => renewInBooks({ fleet, store, log, lookForStrays }),
+      () => renewInBooks({ fleet, store, reign, log, lookForStrays }),
       "renewing leases in the books",
     ),
     every(settings.terms.renewIntervalMs, () => tenants.save(), "saving tenants' use"),

@@ -245,14 +245,14 @@ export class LeaseSteps {
           return;
         }
         await this.#leaveOrWait(guestId, settlement, record);
-        this.#guests.ended(guestId, record);
+        this.#guests.ended({ id, guestId }, record);
         return;
       } catch (thrown) {
         // Nobody repeats it for us: the books have the step. Recovery puts the queue right after a restart.
         const error = asGleanerError(thrown);
         this.#log.error({ err: error, lease: id }, "the queue does not follow the end of an attempt yet");
         if (error.code !== "REDIS_UNREACHABLE") {
-          this.#guests.ended(guestId, known ?? undefined);
+          this.#guests.ended({ id, guestId }, known ?? undefined);
           return;
         }
         await this.#clock.sleep(retryMs, this.#waiting.stopped);

@@ -1,5 +1,6 @@
 import type { Settlement } from "../core/ledger-event.ts";
 import type { GuestSpec } from "../core/guest.ts";
+import type { Lease } from "../core/lease.ts";
 import type { Settings } from "../config/settings.ts";
 import type { QueuedGuest } from "../queue/guest-job.ts";
 import type { GuestRecord } from "../store/lease-store.ts";
@@ -9,7 +10,8 @@ import type { Fleet } from "./fleet.ts";
 interface LiveGuest {
   readonly queued: QueuedGuest;
   record: GuestRecord | undefined;
-  leaseId: string;
+  /** More than one only after Redis came back older: one that runs, and one that only the books still have. */
+  readonly leaseIds: Set<string>;
 }
 
 /** The guests that have a live attempt: what a lease's step needs to know of its guest without asking Redis. */
@@ -31,7 +33,8 @@ export class LiveGuests {
 
   /** Of a guest that was cancelled since it was lent to, or before this controller came, the lease is told here. */
   started(queued: QueuedGuest, record: GuestRecord | undefined, leaseId: string): void {
-    this.#live.set(queued.id, { queued, record, leaseId });
+    const leaseIds = this.#live.get(queued.id)?.leaseIds ?? new Set();
+    this.#live.set(queued.id, { queued, record, leaseIds: leaseIds.add(leaseId) });
     const live = this.#fleet.leases.get(leaseId);
     const reason = record?.cancelReason ?? null;
     if (live !== undefined && reason !== null) live.cancel = { noticeMs: queued.spec.noticeMs, reason };
@@ -45,15 +48,17 @@ export class LiveGuests {
   changed(guestId: string): void {
     const guest = this.#live.get(guestId);
     if (guest === undefined || !this.#changes.isWatched) return;
-    this.#changes.publish(viewGuest(guest.queued, guest.record, this.#fleet.leases.get(guest.leaseId)));
+    const [held] = [...guest.leaseIds].flatMap((id) => this.#fleet.leases.get(id) ?? []);
+    this.#changes.publish(viewGuest(guest.queued, guest.record, held));
   }
 
-  ended(guestId: string, record: GuestRecord | undefined): void {
+  ended({ id, guestId }: Pick<Lease, "id" | "guestId">, record: GuestRecord | undefined): void {
     const guest = this.#live.get(guestId);
     if (guest === undefined) return;
     guest.record = record;
     this.changed(guestId);
-    this.#live.delete(guestId);
+    guest.leaseIds.delete(id);
+    if (guest.leaseIds.size === 0) this.#live.delete(guestId);
   }
 
   /** How long a guest waits before its next attempt: longer with each failure; briefly after an eviction, so that it cannot thrash. */

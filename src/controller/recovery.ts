@@ -8,6 +8,7 @@ import { lostStep } from "./lost-step.ts";
 import type { Fleet } from "./fleet.ts";
 import type { LeaseSteps } from "./lease-steps.ts";
 import type { LiveGuests } from "./live-guests.ts";
+import type { Reign } from "./reign.ts";
 
 /** Brings this process to where the books are: leases, quarantines, the queue. Before it is done nothing is decided. */
 export async function recover(parts: {
@@ -67,23 +68,28 @@ export async function strayLeases({
 export async function renewInBooks(parts: {
   fleet: Fleet;
   store: LeaseStore;
+  reign: Reign;
   log: Logger;
   lookForStrays: () => void;
 }): Promise<void> {
-  const { fleet, store, log, lookForStrays } = parts;
+  const { fleet, store, reign, log, lookForStrays } = parts;
   const ids = [...fleet.leases.keys()];
   const booked = await store.renew(ids);
+  let areOlder = false;
   for (const id of ids) {
     const live = fleet.leases.get(id);
     // One that ended here meanwhile has left the books by that.
     if (live === undefined || live.disowned || booked.has(id)) continue;
     live.disowned = true;
+    areOlder = true;
     log.error(
       { lease: id, guest: live.lease.guestId, host: live.lease.host },
       "the books do not know a lease, Redis came back older: it is renewed no more and its guest is put back",
     );
-    lookForStrays();
   }
+  if (!areOlder) return;
+  await reign.raiseAboveOwn();
+  lookForStrays();
 }
 
 /**

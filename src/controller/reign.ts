@@ -30,8 +30,16 @@ export class Reign {
     return this.#newest.generation;
   }
 
-  gave(token: FencingToken): void {
-    if (compareTokens(token, this.#newest) > 0) this.#newest = token;
+  /** False: a token as new was given before, so the books came back older. */
+  gave(token: FencingToken): boolean {
+    const isNewer = compareTokens(token, this.#newest) > 0;
+    if (isNewer) this.#newest = token;
+    return isNewer;
+  }
+
+  /** The books came back older than what this leader knows of them: what is given from now on is newer than all of that. */
+  async raiseAboveOwn(): Promise<void> {
+    this.gave({ generation: await this.#store.raiseGeneration(this.generation), number: 0 });
   }
 
   /**
