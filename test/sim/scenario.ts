@@ -97,6 +97,7 @@ function drawSettings(random: Random): Settings {
         evictionsMax: 1_000,
       },
       queue: { lockMs: 9_000, lockRenewMs: 3_000 },
+      blackHole: { forMs: 5_000 },
       recall: { killMarginMs: 300, proofMs: 1_000, holdAfterRecallMs: 500 },
       agent: { reconnectMsMin: 100, reconnectMsMax: 1_000 },
       ledger: { drainIntervalMs: 500, aliveIntervalMs: 1_000 },

@@ -258,6 +258,10 @@ export class Kernel {
     };
   }
 
+  killGroup(handle: string): void {
+    this.#groups.get(handle)?.kill();
+  }
+
   remove(handle: string): void {
     this.#groups.delete(handle);
   }

@@ -14,6 +14,7 @@ import { controllerSurroundings } from "./controller-surroundings.ts";
 import { Files } from "./disk.ts";
 import { type Checkpoint, Kernel, type Program, type Witness } from "./guests.ts";
 import { Host } from "./host.ts";
+import { keep } from "./keeper.ts";
 import { Network } from "./network.ts";
 import { Life } from "./process.ts";
 import type { Random } from "./random.ts";
@@ -175,6 +176,7 @@ export class AgentProcess extends Supervised {
   readonly files = new Files();
   readonly devices: readonly DeviceInfo[];
   desk: RecallDesk | null = null;
+  #keeper: Life | null = null;
   readonly #world: World;
 
   constructor(
@@ -194,6 +196,13 @@ export class AgentProcess extends Supervised {
       parts.witness,
       checkpoints,
     );
+  }
+
+  override start(): void {
+    super.start();
+    if (this.#keeper !== null) return;
+    this.#keeper = new Life(this.host, this.parts.scheduler);
+    void keep(this.#keeper, `/${this.name}`, this.files, this.kernel);
   }
 
   override kill(): void {
@@ -216,6 +225,8 @@ export class AgentProcess extends Supervised {
   /** The machine falls and comes back. */
   reboot(): void {
     this.kill();
+    this.#keeper?.kill();
+    this.#keeper = null;
     this.kernel.reboot();
     this.files.lose();
     this.host.reboot();
