@@ -38,7 +38,7 @@ export async function recall(
   const stages: string[] = [];
   let sentAtMs = askedAtMs;
   const at = new Map<RecallStage, number>();
-  for (;;) {
+  for (let tries = 0; ; tries += 1) {
     if (at.size === 0) sentAtMs = nowMs();
     // A connection of its own, as each `gleaner recall` has.
     const clients = connectClients(addresses[tries % addresses.length]!);
