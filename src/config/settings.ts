@@ -223,15 +223,21 @@ export const settingsSchema = z
 
 export type Settings = z.infer<typeof settingsSchema>;
 
-/** Why a pool's deadline cannot be promised under these terms; null: it can. */
+/** What an agent that hears of nobody needs to keep a deadline beside a guest's notice, ms: it counts from its last renewal. */
+export function unheardMs({ terms, recall }: Pick<Settings, "terms" | "recall">): number {
+  return terms.termMs + recall.killMarginMs + terms.driftMs;
+}
+
+/** Why a pool's deadline cannot be promised to its owner under these settings; null: it can. */
 export function deadlineProblem(
   policy: { readonly mode: string; readonly recallDeadlineMs: number },
-  { terms, recall }: Pick<Settings, "terms" | "recall">,
+  settings: Pick<Settings, "terms" | "recall" | "guest">,
 ): string | null {
-  const leastMs = terms.termMs + recall.killMarginMs + terms.driftMs;
-  return policy.mode === "lend" && policy.recallDeadlineMs <= leastMs
-    ? `must be more than terms.termMs + recall.killMarginMs + terms.driftMs (${leastMs}), so that a cut-off agent still keeps it`
-    : null;
+  const { terms, guest, recall } = settings;
+  const leastMs = unheardMs(settings) + guest.noticeMs;
+  if (policy.mode !== "lend" || policy.recallDeadlineMs > leastMs) return null;
+  const sum = `${terms.termMs} + ${guest.noticeMs} + ${recall.killMarginMs} + ${terms.driftMs} = ${leastMs}`;
+  return `must be more than terms.termMs + guest.noticeMs + recall.killMarginMs + terms.driftMs (${sum}), so that a cut-off agent still keeps it`;
 }
 
 /** Fills in the defaults and checks every relation. `source` names the file or command for the error. */

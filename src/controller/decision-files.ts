@@ -8,7 +8,7 @@ import type { CycleSettings } from "../core/snapshot.ts";
 export const decisionsDirName = "decisions";
 
 /** Of the format. */
-export const journalVersion = 1;
+export const journalVersion = 2;
 
 /** The first record of each file, as JSON. */
 export interface JournalHead {

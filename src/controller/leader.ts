@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import type { Desks } from "../api/server.ts";
-import type { Settings } from "../config/settings.ts";
+import { type Settings, unheardMs } from "../config/settings.ts";
 import { Breaker } from "../core/breaker.ts";
 import { MeetingsMeter } from "../core/meetings-meter.ts";
 import { Forecaster } from "../core/survival.ts";
@@ -156,6 +156,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     fitChanceMin: settings.forecast.fitChanceMin,
     evictionPenaltyMs: settings.forecast.evictionPenaltyMs,
     pausePenaltyMs: settings.forecast.resumeIdleMsMin,
+    unheardMs: unheardMs(settings),
     checkpointIntervalMs: settings.guest.checkpointIntervalMs,
     horizonMs: settings.forecast.horizonMs,
     tickMs: settings.telemetry.sampleIntervalMs,

@@ -35,6 +35,7 @@ const nearness: readonly ReasonCode[] = [
   "observe_mode",
   "memory_unknown",
   "memory_short",
+  "notice_too_long",
   "window_closed",
   "held",
   "hinted",
@@ -154,7 +155,7 @@ class Obstacles {
     }
     let fit = fits.get(curve);
     if (fit === undefined) {
-      fit = fitWindow(curve, this.#need, view.policy.firstRung, this.#settings);
+      fit = fitWindow(curve, this.#need, view.policy, this.#settings);
       fits.set(curve, fit);
     }
     return fit;

@@ -1,5 +1,5 @@
 import type { WaitingGuest } from "./guest.ts";
-import type { Rung } from "./policy.ts";
+import type { PoolPolicy } from "./policy.ts";
 import type { ReasonCode } from "./reasons.ts";
 import type { CycleSettings } from "./snapshot.ts";
 import type { SurvivalCurve } from "./survival.ts";
@@ -19,11 +19,14 @@ export interface Fit {
   /** null: it may be lent. */
   readonly obstacle: Extract<
     ReasonCode,
-    "window_too_short" | "window_not_worth_it" | "owner_may_return"
+    "notice_too_long" | "window_too_short" | "window_not_worth_it" | "owner_may_return"
   > | null;
   readonly usefulMs: number;
   readonly chanceFits: number;
 }
+
+/** What a pool asks of a guest's times. */
+type PoolTimes = Pick<PoolPolicy, "firstRung" | "recallDeadlineMs">;
 
 export function timeNeed(guest: WaitingGuest, settings: CycleSettings): TimeNeed {
   const { startMs, noticeMs, checkpointIntervalMs, durationHintMs } = guest.spec;
@@ -66,17 +69,20 @@ export function costToWaitMs(curve: SurvivalCurve, tickMs: number): number {
  * h < Δ/(s + c + λ) of optimal stopping with a hazard h that falls with idle age. Where the pool's first rung is a pause,
  * a return costs the guest little (r = l = the pause's penalty): it keeps its memory and its start.
  *
+ * And before all: the notice and what a cut-off agent needs beside it (`unheardMs`) end before the pool's deadline.
+ *
  * Gives the value, > 0; or minus the place in `obstacles` of what is in the way.
  */
 export function windowValueMs(
   curve: SurvivalCurve,
   curveCostToWaitMs: number,
   need: TimeNeed,
-  firstRung: Rung,
+  pool: PoolTimes,
   settings: CycleSettings,
 ): number {
+  if (need.noticeMs + settings.unheardMs >= pool.recallDeadlineMs) return -4;
   if (curve.survivalAt(need.leastMs) < settings.fitChanceMin) return -1;
-  const isPaused = firstRung === "pause";
+  const isPaused = pool.firstRung === "pause";
   const returnMs = isPaused ? settings.pausePenaltyMs : need.noticeMs + settings.evictionPenaltyMs;
   const valueMs =
     curve.expectedIdleMs(need.horizonMs) - need.startMs - returnMs * (1 - curve.survivalAt(need.horizonMs));
@@ -84,15 +90,21 @@ export function windowValueMs(
   return (isPaused ? returnMs : returnMs + need.startMs) < curveCostToWaitMs ? valueMs : -3;
 }
 
-const obstacles = [null, "window_too_short", "window_not_worth_it", "owner_may_return"] as const;
+const obstacles = [
+  null,
+  "window_too_short",
+  "window_not_worth_it",
+  "owner_may_return",
+  "notice_too_long",
+] as const;
 
 export function fitWindow(
   curve: SurvivalCurve,
   need: TimeNeed,
-  firstRung: Rung,
+  pool: PoolTimes,
   settings: CycleSettings,
 ): Fit {
-  const valueMs = windowValueMs(curve, costToWaitMs(curve, settings.tickMs), need, firstRung, settings);
+  const valueMs = windowValueMs(curve, costToWaitMs(curve, settings.tickMs), need, pool, settings);
   return {
     obstacle: obstacles[Math.max(0, -valueMs)] ?? null,
     usefulMs: curve.expectedIdleMs(need.horizonMs) - need.startMs,

@@ -35,13 +35,13 @@ export class NeedFits {
     this.#settings = settings;
     this.valuesMs = new Float64Array(placement.windows.length);
     for (const { index, curve, pool } of placement.windows) {
-      const valueMs = windowValueMs(curve, costsToWaitMs[index]!, need, pool.firstRung, settings);
+      const valueMs = windowValueMs(curve, costsToWaitMs[index]!, need, pool, settings);
       this.valuesMs[index] = valueMs > 0 ? Math.ceil(valueMs) : -Infinity;
     }
   }
 
   fitOf(window: Window): Fit {
-    return fitWindow(window.curve, this.need, window.pool.firstRung, this.#settings);
+    return fitWindow(window.curve, this.need, window.pool, this.#settings);
   }
 
   fits(window: Window): boolean {

@@ -11,6 +11,7 @@ export interface PoolTally {
   readonly name: string;
   readonly view: PoolView | undefined;
   readonly firstRung: Rung;
+  readonly recallDeadlineMs: number;
   devices: number;
   lent: number;
   /** Devices that may still be lent. */
@@ -244,6 +245,7 @@ export class Placement {
         name,
         view,
         firstRung: view?.policy.firstRung ?? "vacate",
+        recallDeadlineMs: view?.policy.recallDeadlineMs ?? 0,
         devices: 0,
         lent: 0,
         budget: 0,

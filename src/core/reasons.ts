@@ -42,6 +42,8 @@ const guestReasons = {
     "Start, one checkpoint interval and notice do not fit before the owner's return with enough chance.",
   window_not_worth_it: "The start and a likely eviction would cost more than the window gives.",
   owner_may_return: "The owner's return is too likely right now; the risk falls while the device stays idle.",
+  notice_too_long:
+    "The notice is too long for the pool's deadline: an agent that is cut off could not keep it, since term, kill margin and drift come on top.",
   fits: "The window fits the guest, and is worth more than waiting.",
   fills_shared: "The window fits, and the device is shared by guests of the same trust group already.",
 } as const;

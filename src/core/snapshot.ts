@@ -75,6 +75,8 @@ export interface CycleSettings {
   readonly evictionPenaltyMs: number;
   /** The same for a pause, in pools whose first rung it is: the idle time that passes before a paused guest goes on. */
   readonly pausePenaltyMs: number;
+  /** Of a pool's deadline, what an agent that hears of nobody needs beside the guest's notice: term, kill margin, drift. */
+  readonly unheardMs: number;
   /** Of a guest that names none. */
   readonly checkpointIntervalMs: number;
   /** How far ahead a window is valued for a guest that does not say how long it runs. */

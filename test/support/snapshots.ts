@@ -15,6 +15,7 @@ export const settings: CycleSettings = {
   fitChanceMin: 0.5,
   evictionPenaltyMs: 5 * minuteMs,
   pausePenaltyMs: 5_000,
+  unheardMs: 16_500,
   checkpointIntervalMs: 5 * minuteMs,
   horizonMs: 240 * minuteMs,
   tickMs: 15_000,

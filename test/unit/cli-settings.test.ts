@@ -68,8 +68,13 @@ describe("settings in layers", () => {
     ],
     [
       "a deadline that a cut-off agent could not keep",
-      "policies: [{ pool: p, mode: lend, recallDeadlineMs: 1000 }]",
-      /recallDeadlineMs/,
+      "policies: [{ pool: p, mode: lend, recallDeadlineMs: 26500 }]",
+      /recallDeadlineMs: must be more than .* \(15000 \+ 10000 \+ 1000 \+ 500 = 26500\)/,
+    ],
+    [
+      "a notice that leaves no room for the default deadline",
+      "{ guest: { noticeMs: 13500 }, policies: [{ pool: p, mode: lend }] }",
+      /recallDeadlineMs: must be more than/,
     ],
   ])("refuses %s", (_, text, said) => {
     const path = file("bad.yaml", text);

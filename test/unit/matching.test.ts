@@ -33,6 +33,18 @@ const unlentOf = (input: Snapshot) => {
 const explain = (input: Snapshot, guestId: string) =>
   explainWait(input, decideCycle(input, settings), guestId, settings);
 
+describe("a notice that an agent could not give in time once it is cut off", () => {
+  it("I5: keeps the guest out of the pool, and is its reason; another pool's deadline may do", () => {
+    const devices = [device("GPU-a", { curve: longCurve })];
+    const least = settings.unheardMs + 10_000;
+    const withDeadline = (recallDeadlineMs: number) =>
+      snapshot({ pools: [pool("pool-1", { recallDeadlineMs })], devices, guests: [guest("g-1")] });
+    expect(lentTo(withDeadline(least + 1))).toEqual({ "g-1": ["GPU-a"] });
+    expect(lentTo(withDeadline(least))).toEqual({});
+    expect(explain(withDeadline(least), "g-1")?.reasonCode).toBe("notice_too_long");
+  });
+});
+
 describe("the window", () => {
   it("is chosen that is worth most to the guest, by uuid where two are worth the same", () => {
     const devices = [

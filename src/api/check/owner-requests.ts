@@ -86,7 +86,7 @@ function checkTarget(target: Target, field: string): void {
 /** The rules of the settings file; what is left out takes its default. */
 export function checkPolicy(
   message: wire.Policy | undefined,
-  settings: Pick<Settings, "terms" | "recall">,
+  settings: Pick<Settings, "terms" | "recall" | "guest">,
 ): PoolPolicy {
   if (message === undefined) refuse("policy", "missing");
   const { pool, owner, lentShareMax, meetingsPerGpuDayMax, recallDeadlineMs, pauseBudgetMs } = message;

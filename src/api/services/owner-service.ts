@@ -17,7 +17,7 @@ import type { OwnerDesk, RecallDesk } from "../ports.ts";
 
 export function ownerService(
   desk: OwnerDesk,
-  settings: Pick<Settings, "api" | "terms" | "recall">,
+  settings: Pick<Settings, "api" | "guest" | "terms" | "recall">,
 ): OwnerServiceImplementation {
   return {
     recall: recallMethod(desk, settings),

@@ -29,7 +29,7 @@ export const fastFleetSettings = {
     backoffMsMin: 200,
     backoffMsMax: 2 * second,
   },
-  recall: { killMarginMs: second, proofMs: 2 * second, holdAfterRecallMs: 2 * second },
+  recall: { killMarginMs: second / 2, proofMs: 2 * second, holdAfterRecallMs: 2 * second },
   agent: { reconnectMsMax: second },
   ledger: { drainIntervalMs: 250, aliveIntervalMs: second },
   policies: [
