@@ -11,6 +11,9 @@ export interface Violation {
   readonly text: string;
 }
 
+/** From the sample that shows the owner to the freeze of the last process, with room for a slow kernel. */
+const computeBackMs = 100;
+
 /** Watches what really happens, from outside of everything that Gleaner believes. */
 export class Oracle implements Witness {
   readonly violations: Violation[] = [];
@@ -26,6 +29,8 @@ export class Oracle implements Witness {
   readonly #staleMs: number;
   /** By a guest's id. */
   readonly completions = new Map<string, number>();
+  /** By a guest's id: attempts whose program ended with another code than 0 or 85. */
+  readonly failures = new Map<string, number>();
   readonly keys = new Map<string, string>();
   starts = 0;
   world!: World;
@@ -44,8 +49,29 @@ export class Oracle implements Witness {
     this.violations.push({ invariant, atMs: this.#scheduler.nowMs, text });
   }
 
+  /** An agent has read what telemetry says of a device. */
   read(device: string, utilPct: number): void {
     this.#read.set(device, { utilPct, atMs: this.#scheduler.nowMs });
+    if (utilPct > 0) this.#expectCompute(device);
+  }
+
+  /** The owner's compute is back soon after its agent saw it, unless the agent fell or stood still meanwhile. */
+  #expectCompute(device: string): void {
+    const agent = this.world.agents.find(({ devices }) => devices.some(({ uuid }) => uuid === device));
+    const life = agent?.life ?? null;
+    if (life === null) return;
+    const before = this.onDevice(device);
+    life.after(computeBackMs, () => {
+      if ((this.#read.get(device)?.utilPct ?? 0) === 0) return;
+      for (const process of before)
+        if (
+          process.isComputing &&
+          !process.isLeaving &&
+          !process.isDying &&
+          process.ranForMs >= computeBackMs
+        )
+          this.violated("I0", `${process.start.guestId} computes on ${device}, whose owner works`);
+    });
   }
 
   started(process: GuestProcess): void {
@@ -84,9 +110,9 @@ export class Oracle implements Witness {
       const newest = this.#newestOfEnded.get(device);
       if (newest === undefined || compareTokens(token!, newest) > 0) this.#newestOfEnded.set(device, token!);
     }
-    if (!process.completed) return;
     const { guestId } = process.start;
-    this.completions.set(guestId, (this.completions.get(guestId) ?? 0) + 1);
+    if (process.hasFailed) this.failures.set(guestId, (this.failures.get(guestId) ?? 0) + 1);
+    if (process.completed) this.completions.set(guestId, (this.completions.get(guestId) ?? 0) + 1);
   }
 
   onDevice(device: string): GuestProcess[] {

@@ -3,6 +3,7 @@ import { pino } from "pino";
 import type { Desks } from "../../src/api/server.ts";
 import type { RecallOrder } from "../../src/api/ports.ts";
 import { zoneKeys } from "../../src/store/keys.ts";
+import type { GuestRecord } from "../../src/store/lease-store.ts";
 import type { Fault } from "./faults.ts";
 import { count, type Coverage, rowOf } from "./coverage.ts";
 import { Oracle, type Violation } from "./oracle.ts";
@@ -372,9 +373,9 @@ class Run {
     );
   }
 
-  #recordOf(id: string): { state: string; endedAtMs: number | null } | null {
+  #recordOf(id: string): Pick<GuestRecord, "state" | "endedAtMs" | "failures"> | null {
     const text = this.#world.redis.space.hget(zoneKeys(this.#scenario.settings.zone).guests, id);
-    return text === null ? null : (JSON.parse(text) as { state: string; endedAtMs: number | null });
+    return text === null ? null : (JSON.parse(text) as GuestRecord);
   }
 
   #hasEnded(id: string): boolean {
@@ -406,6 +407,12 @@ class Run {
       else if (this.#recordOf(id)?.state === "succeeded" && (this.#oracle.completions.get(id) ?? 0) === 0)
         this.#oracle.violated("I4", `${key} (${id}) succeeded, and never ran to its end`);
     }
+    for (const id of this.#accepted.values()) {
+      const [counted, seen] = [this.#recordOf(id)?.failures ?? 0, this.#oracle.failures.get(id) ?? 0];
+      if (counted > seen)
+        this.#oracle.violated("I9", `${id} failed ${seen} times, and ${counted} are counted`);
+    }
+    this.#checkReasons();
     for (const process of this.#oracle.alive)
       this.#oracle.violated("liveness", `${process.start.guestId}:${process.start.attempt} still runs`);
     for (const { books } of this.#world.controllers)
@@ -415,5 +422,20 @@ class Run {
         if (elapsedUs !== bookedUs)
           this.#oracle.violated("I8", `${device}: ${bookedUs} of ${elapsedUs} device-µs are booked`);
       }
+  }
+
+  /** Every loan that the books know of was decided for a reason, by a forecast that has a name (I7). */
+  #checkReasons(): void {
+    for (const { books } of this.#world.controllers) {
+      const decided = new Set(
+        books.events.flatMap((event) => (event.type === "decision" ? [event.leaseId] : [])),
+      );
+      for (const event of books.events)
+        if (
+          event.type === "lent" &&
+          (event.reason === "" || event.forecastHash === "" || !decided.has(event.leaseId))
+        )
+          this.#oracle.violated("I7", `${event.leaseId} was lent, and nobody knows why`);
+    }
   }
 }

@@ -44,6 +44,7 @@ export function controllerSurroundings(parts: SurroundingsParts): Surroundings {
     clock,
     metrics,
     newId,
+    claimPlace: async () => ({ holder: life.host.name, release: async () => {} }),
     connectRedis: () => connect("controller"),
     openQueue: () =>
       openGuestQueue(

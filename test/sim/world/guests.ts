@@ -55,7 +55,8 @@ export class GuestProcess {
   #ranSinceMs: number;
   #leaving = false;
   #dying = false;
-  #completed = false;
+  #status: number | null = null;
+  #thawedAtMs: number;
   #due: Cancel[] = [];
 
   constructor(kernel: Kernel, start: GuestStart, launcherPid: number, mainPid: number) {
@@ -68,6 +69,7 @@ export class GuestProcess {
     this.#workMs = kernel.checkpoints.get(start.guestId)?.workMs ?? 0;
     this.startedAtMs = kernel.scheduler.nowMs;
     this.#ranSinceMs = this.startedAtMs;
+    this.#thawedAtMs = this.startedAtMs;
     this.#plan();
   }
 
@@ -89,7 +91,16 @@ export class GuestProcess {
 
   /** Its program came to its end, with exit code 0. */
   get completed(): boolean {
-    return this.#completed;
+    return this.#status === 0;
+  }
+
+  get hasFailed(): boolean {
+    return this.#status !== null && this.#status !== 0 && this.#status !== 85;
+  }
+
+  /** How long it has been running since it was last frozen or thawed. */
+  get ranForMs(): number {
+    return this.#isFrozen ? 0 : this.#kernel.scheduler.nowMs - this.#thawedAtMs;
   }
 
   /** It uses the device now. */
@@ -101,6 +112,7 @@ export class GuestProcess {
     if (this.#isFrozen === isFrozen) return;
     this.#progress();
     this.#isFrozen = isFrozen;
+    this.#thawedAtMs = this.#kernel.scheduler.nowMs;
     this.#plan();
   }
 
@@ -158,7 +170,7 @@ export class GuestProcess {
 
   #exit(status: number): void {
     this.#progress();
-    this.#completed = status === 0;
+    this.#status = status;
     for (const cancel of this.#due.splice(0)) cancel();
     const { childOutlivesMs } = this.start.program;
     if (childOutlivesMs > 0) {
