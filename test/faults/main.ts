@@ -3,7 +3,7 @@
 import { parseArgs } from "node:util";
 import { hasViolations, playRow, roundsOf, type RowResult } from "./play.ts";
 import { rows } from "./rows.ts";
-import { renderMatrix } from "./table.ts";
+import { renderMatrix, wrongs } from "./table.ts";
 
 const { values } = parseArgs({
   options: {
@@ -56,6 +56,7 @@ await Promise.all(
       });
       roundsDone += rounds.length - own;
       results.push(result);
+      for (const wrong of wrongs(result)) process.stderr.write(`${wrong}\n`);
     }
   }),
 );

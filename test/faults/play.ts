@@ -37,6 +37,10 @@ export interface RowResult {
   readonly keptDir: string | null;
 }
 
+interface Findings extends Pick<RowResult, "cells" | "violations"> {
+  readonly recalls: RecallResult[];
+}
+
 /** Every device in one state at a time, or all states at once. */
 export function roundsOf(devices: number, isShort: boolean): StruckState[][] {
   if (isShort) return [Array.from({ length: devices }, (_, i) => leaseStates[i % leaseStates.length]!)];
@@ -62,34 +66,43 @@ export async function playRow(
     keptDir: null as string | null,
   };
   if (skipped !== null) return result;
-  const devices = rounds[0]!.length;
   let dir = "";
-  {
-    await using stack = await startStack(devices, row.needs);
+  try {
+    await using stack = await startStack(rounds[0]!.length, row.needs);
     dir = stack.dir;
     try {
-      const reported = new Set<string>();
-      for (const [nth, states] of rounds.entries()) {
-        await judgedRound(stack, row, states, `round-${nth}`, result, reported);
-        onRound();
-      }
-      await proveHealed(stack, devices);
+      await playRounds(stack, row, rounds, result, onRound);
     } catch (thrown) {
-      result.violations.push({
-        kind: "not healed",
-        detail: thrown instanceof Error ? thrown.message : String(thrown),
-      });
+      result.violations.push(notHealed(thrown));
     }
-    result.restarts = [stack.controller, stack.agent, stack.redis].reduce(
-      (sum, each) => sum + each.restarts,
-      0,
-    );
-    if (hasViolations(result)) result.keptDir = keep(stack.dir);
+    const parts = [stack.controller, stack.agent, stack.redis];
+    result.restarts = parts.reduce((sum, each) => sum + each.restarts, 0);
+    if (hasViolations(result)) result.keptDir = keep(dir);
+  } catch (thrown) {
+    result.violations.push(notHealed(thrown));
   }
-  const left = processesNaming(dir);
-  if (left.length > 0)
-    result.violations.push({ kind: "not healed", detail: `processes are left: ${left.join(", ")}` });
+  const left = dir === "" ? [] : processesNaming(dir);
+  if (left.length > 0) result.violations.push(notHealed(new Error(`processes are left: ${left.join(", ")}`)));
   return result;
+}
+
+async function playRounds(
+  stack: FaultStack,
+  row: Row,
+  rounds: readonly (readonly StruckState[])[],
+  result: Findings,
+  onRound: () => void,
+): Promise<void> {
+  const reported = new Set<string>();
+  for (const [nth, states] of rounds.entries()) {
+    await judgedRound(stack, row, states, `round-${nth}`, result, reported);
+    onRound();
+  }
+  await proveHealed(stack, rounds[0]!.length);
+}
+
+function notHealed(thrown: unknown): Violation {
+  return { kind: "not healed", detail: thrown instanceof Error ? thrown.message : String(thrown) };
 }
 
 async function judgedRound(
@@ -97,7 +110,7 @@ async function judgedRound(
   row: Row,
   states: readonly StruckState[],
   name: string,
-  result: { cells: RowResult["cells"]; violations: Violation[]; recalls: RecallResult[] },
+  result: Findings,
   reported: Set<string>,
 ): Promise<void> {
   const { plays, doneAtMs } = await playRound(stack, row, states, name);

@@ -22,9 +22,9 @@ const always = () => null;
 /** As long as a supervisor takes to notice and wait. */
 const downMs = 500;
 const stopMs = 2_000;
-const cutMs = 2_500;
+const cutMs = 2_300;
 const fullMs = 2_000;
-const jumpMs = 2_500;
+const jumpMs = 2_200;
 const jumpS = 10;
 
 export const rows: readonly Row[] = [

@@ -57,7 +57,8 @@ function cellText({ plays, violations }: Cell): string {
   return `✗ ${[...new Set(violations.map(({ kind }) => kind))].join(", ")}`;
 }
 
-function wrongs({ row, cells, violations, keptDir }: RowResult): string[] {
+/** One line each, and where the logs are. */
+export function wrongs({ row, cells, violations, keptDir }: RowResult): string[] {
   const told = [
     ...violations.map((violation) => ({ where: "", violation })),
     ...leaseStates.flatMap((state) =>

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { connectClients, type Clients } from "../../../src/api/client.ts";
-import { fixedAddress } from "../../../src/cli/fixed-address.ts";
 import { gleaner } from "../../support/cli.ts";
 import { Oracle } from "../oracle.ts";
+import { freeAddress } from "./free-address.ts";
 import { FaultProcess } from "./process.ts";
 import { Relay } from "./relay.ts";
 import { SmallDisk } from "./small-disk.ts";
@@ -43,7 +43,7 @@ export const noticeMs = 2_000;
 /** A fleet that lives fast. Each device is a pool, so that a test can say which guest goes where. */
 const settings = {
   cycle: { intervalMs: 50, intervalMsMin: 5 },
-  terms: { termMs: 1_500, renewIntervalMs: 300, driftMs: 100 },
+  terms: { termMs: 2_000, renewIntervalMs: 400, driftMs: 100 },
   telemetry: { sampleIntervalMs: 250, staleMs: 2_000 },
   forecast: { fitChanceMin: 0, evictionPenaltyMs: 0, resumeIdleMsMin: 50, earlyReturnMs: 0 },
   guest: { startMs: 0, noticeMs, checkpointIntervalMs: 1_000, backoffMsMin: 0 },
@@ -85,11 +85,10 @@ export async function startStack(devices: number, needs: StackNeeds): Promise<Fa
   const redisWirePath = join(dir, "redis-wire.sock");
   const redisWire = undo.use(await Relay.open({ path: redisWirePath }, () => ({ path: socket })));
 
-  const any = "127.0.0.1:0";
   const [apiAddress, wireAddress, recallAddress] = [
-    await fixedAddress(any),
-    await fixedAddress(any),
-    await fixedAddress(any),
+    await freeAddress(),
+    await freeAddress(),
+    await freeAddress(),
   ];
   const portOf = (address: string) => ({ host: "127.0.0.1", port: Number(address.split(":")[1]) });
   const agentWire = undo.use(await Relay.open(portOf(wireAddress), () => portOf(apiAddress)));
@@ -106,7 +105,7 @@ export async function startStack(devices: number, needs: StackNeeds): Promise<Fa
       cwd: dir,
       logPath: join(dir, `${role}.log`),
     });
-  const listen = ["--api-address", apiAddress, "--http-address", await fixedAddress(any)];
+  const listen = ["--api-address", apiAddress, "--http-address", await freeAddress()];
   const controller = undo.use(roleProcess("controller", listen, { REDIS_URL: redisWirePath }));
   const telemetry = ["--telemetry", `replay:${join(dir, "idle.csv")}`, "--loop"];
   const place = ["--controller", wireAddress, "--recall-listen", recallAddress, "--host", "host-a"];
