@@ -78,6 +78,10 @@ export class GuestChanges {
     return this.#watchers.size > 0;
   }
 
+  get watching(): { readonly count: number; readonly max: number } {
+    return { count: this.#watchers.size, max: this.#limits.watchersMax };
+  }
+
   publish(guest: GuestView): void {
     const change = { guest, atMs: this.#clock.wallMs() };
     for (const watcher of this.#watchers) {

@@ -44,6 +44,11 @@ export class Journal {
     this.#backlog.push(event);
   }
 
+  /** Events that wait for Redis. */
+  get backlog(): { readonly waiting: number; readonly max: number } {
+    return { waiting: this.#backlog.waiting, max: backlogMax };
+  }
+
   /** Resolves when everything written so far is in Redis, or the journal is closed. */
   async flush(): Promise<void> {
     await this.#backlog.flush();

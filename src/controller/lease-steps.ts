@@ -157,6 +157,11 @@ export class LeaseSteps {
     if (!this.#unbooked.has(leaseId)) acknowledge();
   }
 
+  /** Steps that wait for Redis. */
+  get backlog(): { readonly waiting: number; readonly max: number } {
+    return { waiting: this.#waiting.waiting, max: waitingMax };
+  }
+
   async flush(): Promise<void> {
     await this.#waiting.flush();
   }

@@ -47,6 +47,10 @@ export class LogReads {
     }
   }
 
+  get open(): { readonly count: number; readonly bytes: number; readonly bytesMax: number } {
+    return { count: this.#reads.size, bytes: this.#bytes, bytesMax };
+  }
+
   take(session: AgentSession, chunk: LogChunk): void {
     const read = this.#reads.get(chunk.requestId);
     if (read === undefined || read.session !== session) return;

@@ -102,6 +102,8 @@ export interface GuestQueue extends AsyncDisposable {
   reconcile(): Promise<Reconciled>;
 
   waitingTotal(): number;
+  /** Submissions that wait to be written. */
+  submitting(): { readonly waiting: number; readonly max: number };
   /** Place among the tenant's waiting guests, from 1. Beyond the heads it is a lower bound. */
   placeInTenant(id: string): number;
   /** What a waiting guest waits for before a decision can consider it. */
@@ -270,6 +272,10 @@ class LanedGuestQueue implements GuestQueue {
     const adopted = await this.#alone(() => adoptOrphans(this.#recovery));
     const trimmed = await trimEnded(this.#retention);
     return { leftovers, adopted, trimmed };
+  }
+
+  submitting(): { readonly waiting: number; readonly max: number } {
+    return this.#buffer.backlog;
   }
 
   waitingTotal(): number {

@@ -49,6 +49,10 @@ export class SubmitBuffer {
     return (await Promise.all(pieces)).flat();
   }
 
+  get backlog(): { readonly waiting: number; readonly max: number } {
+    return { waiting: this.#backlog, max: this.#options.backlogMax };
+  }
+
   /** Resolves when nothing is under way any more. */
   async idle(): Promise<void> {
     await this.#draining;

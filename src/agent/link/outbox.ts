@@ -33,6 +33,10 @@ export class Outbox implements AsyncIterable<ConnectRequest> {
     this.#wake?.();
   }
 
+  get waiting(): { readonly messages: number; readonly messagesMax: number; readonly batches: number } {
+    return { messages: this.#messages.length, messagesMax, batches: this.#batches.length };
+  }
+
   /** Batches dropped since the last call. */
   takeDropped(): number {
     const dropped = this.#batchesDropped;
