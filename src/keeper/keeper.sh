@@ -203,6 +203,8 @@ DUTIES
 late_seq=$seq
 trap '' PIPE HUP
 trap stop TERM INT
+# The agent prints what it holds.
+trap '[ -z "$agent" ] || kill -USR2 "$agent" 2>/dev/null' USR2
 
 while :; do
   look_at_clock

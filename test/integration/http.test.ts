@@ -112,7 +112,7 @@ describe("shutdown", () => {
 
   it("prints what it is doing on SIGUSR2 and goes on", async () => {
     const { child, said, ended } = await start();
-    const dumped = said("stderr", '"leases": 3');
+    const dumped = said("stderr", '{"leases":3}');
     child.kill("SIGUSR2");
     await dumped;
     child.kill("SIGHUP");
