@@ -12,6 +12,7 @@ import { LeaseDirs } from "./disk/lease-dirs.ts";
 import { RenewalFile } from "./disk/renewal-file.ts";
 import { EndedAttempts } from "./ended-attempts.ts";
 import { KeptCheckpoints } from "./kept-checkpoints.ts";
+import { Leftovers } from "./lease/leftovers.ts";
 import { LeaseTable } from "./lease/lease-table.ts";
 import type { RunnerHost } from "./lease/lease-runner.ts";
 import { Starter } from "./lease/starter.ts";
@@ -76,6 +77,7 @@ export function assemble(options: AgentOptions, machine: Machine) {
     rescheduled: () => duties.changed(),
     report: (step) => conversation.sendStep(step),
   };
+  const leftovers = new Leftovers(logger);
   const starter = new Starter({
     table,
     fence,
@@ -88,7 +90,10 @@ export function assemble(options: AgentOptions, machine: Machine) {
     logger,
     env: options.env ?? plainEnv,
     ownerObstacle: (device) =>
-      book.obstacle(device) ?? leaseObstacle(table, device) ?? owners.obstacle(device),
+      leftovers.obstacle() ??
+      book.obstacle(device) ??
+      leaseObstacle(table, device) ??
+      owners.obstacle(device),
   });
   const renewals = new RenewalFile(disk, join(dataDir, "renewal.json"), logger);
   const terms = new Terms({
@@ -137,6 +142,7 @@ export function assemble(options: AgentOptions, machine: Machine) {
     starter,
     fence,
     renewals,
+    leftovers,
     clock,
     disk,
     runtime,

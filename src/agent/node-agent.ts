@@ -67,10 +67,11 @@ export class NodeAgent {
     this.#leaving.abort();
     this.#stopTicking();
     this.#stopWatching();
-    const { table, desk, book, clock, fence, runtime, disk, duties } = this.#parts;
+    const { table, desk, book, clock, fence, runtime, disk, duties, leftovers } = this.#parts;
     desk.close();
     await Promise.all(table.all().map((runner) => runner.close()));
     duties.flush();
+    leftovers.close();
     await this.#running;
     await disk.close();
     await fence.settle();
@@ -102,7 +103,7 @@ export class NodeAgent {
   }
 
   #lookAfter(): void {
-    const { clock, devices, owners, table, conversation, kept, duties, options } = this.#parts;
+    const { clock, devices, owners, table, conversation, kept, duties, leftovers, options } = this.#parts;
     clock.refresh();
     if (devices.refresh()) conversation.devicesGrew();
     if (conversation.isConnected) kept.lookAfter();
@@ -113,6 +114,7 @@ export class NodeAgent {
         options.logger.error({ err, lease: runner.record.leaseId }, "a log could not be rotated");
       });
     }
+    leftovers.sweep();
     duties.lookAfter();
   }
 }

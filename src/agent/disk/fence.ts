@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { compareTokens, type FencingToken } from "../../core/lease.ts";
 import type { Disk } from "./disk.ts";
 import { readJson } from "./json-file.ts";
@@ -27,7 +28,7 @@ export class Fence {
   constructor(disk: Disk, file: string) {
     this.#disk = disk;
     this.#file = file;
-    const state = readJson<FenceState>(disk, file, (value) => value.version === 1) ?? empty;
+    const state = readJson<FenceState>(disk, file, isFenceState) ?? empty;
     this.#generation = state.generation;
     this.#epoch = state.epoch;
     this.#tokens = new Map(Object.entries(state.tokens));
@@ -91,4 +92,15 @@ export class Fence {
     this.#next = next;
     return next;
   }
+}
+
+const shape = z.object({
+  version: z.literal(1),
+  generation: z.int(),
+  epoch: z.int(),
+  tokens: z.record(z.string(), z.object({ generation: z.int(), number: z.int() })),
+});
+
+function isFenceState(value: unknown): value is FenceState {
+  return shape.safeParse(value).success;
 }

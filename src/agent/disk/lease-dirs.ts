@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
 import type { Disk } from "./disk.ts";
 import { readJson } from "./json-file.ts";
-import type { LeaseRecord } from "./lease-record.ts";
+import { isLeaseRecord, type LeaseRecord } from "./lease-record.ts";
 
 /** Where an attempt's files lie. */
 export interface AttemptPaths {
@@ -86,7 +86,7 @@ export class LeaseDirs {
       for (const attempt of this.attemptsOf(guestId)) {
         const { stateFile } = this.pathsOf({ guestId, attempt });
         try {
-          const record = readJson<LeaseRecord>(this.#disk, stateFile, (value) => value.version === 1);
+          const record = readJson<LeaseRecord>(this.#disk, stateFile, isLeaseRecord);
           if (record !== null) found.push({ record, changedMs: this.#disk.modifiedMs(stateFile) ?? 0 });
         } catch (thrown) {
           unreadable(thrown);

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { Logger } from "../../runtime/log.ts";
 import type { Disk } from "./disk.ts";
 import { readJson } from "./json-file.ts";
@@ -34,9 +35,26 @@ export class RenewalFile {
     }
   }
 
-  /** null: none of this boot. Throws AGENT_STATE_UNREADABLE. */
+  /** null: none of this boot, or none that can be read: then terms end as the leases' own records say, which is earlier. */
   read(bootId: string): Renewal | null {
-    const renewal = readJson<Renewal>(this.#disk, this.#file, (value) => value.version === 1);
-    return renewal?.bootId === bootId ? renewal : null;
+    try {
+      const renewal = readJson<Renewal>(this.#disk, this.#file, isRenewal);
+      return renewal?.bootId === bootId ? renewal : null;
+    } catch (err) {
+      this.#logger.error({ err }, "the last renewal cannot be read: guests may be vacated too early");
+      return null;
+    }
   }
+}
+
+const shape = z.object({
+  version: z.literal(1),
+  bootId: z.string(),
+  sentAtMs: z.number(),
+  endsAtMs: z.number(),
+  leaseIds: z.array(z.string()),
+});
+
+function isRenewal(value: unknown): value is Renewal {
+  return shape.safeParse(value).success;
 }

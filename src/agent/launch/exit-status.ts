@@ -14,7 +14,8 @@ const killed: ExitStatus = { code: null, signal: "SIGKILL" };
 /** What the launcher wrote; null while its line is not whole. */
 export function readExitStatus(disk: Disk, file: string): ExitStatus | null {
   const text = disk.read(file);
-  return text?.endsWith("\n") === true ? fromShell(Number.parseInt(text, 10)) : null;
+  if (text?.endsWith("\n") !== true) return null;
+  return /^\d{1,3}\n$/.test(text) ? fromShell(Number(text)) : killed;
 }
 
 /** Of an attempt with no process left: without a file the launcher itself was killed, and all with it. */
@@ -26,5 +27,5 @@ export function finalExitStatus(disk: Disk, file: string): ExitStatus {
 function fromShell(status: number): ExitStatus {
   const signal = Object.entries(constants.signals).find(([, number]) => number === status - 128)?.[0];
   if (signal !== undefined) return { code: null, signal };
-  return Number.isNaN(status) ? killed : { code: status, signal: "" };
+  return { code: status, signal: "" };
 }

@@ -6,6 +6,7 @@ import type { RenewalFile } from "../disk/renewal-file.ts";
 import type { HostClock } from "../host-clock.ts";
 import type { ProcessGroup, Runtime } from "../runtime/process-group.ts";
 import { LeaseRunner, type RunnerHost } from "./lease-runner.ts";
+import type { Leftovers } from "./leftovers.ts";
 import type { LeaseTable } from "./lease-table.ts";
 
 interface AdoptionParts {
@@ -16,6 +17,7 @@ interface AdoptionParts {
   readonly clock: HostClock;
   readonly logger: Logger;
   readonly renewals: RenewalFile;
+  readonly leftovers: Leftovers;
 }
 
 /**
@@ -76,7 +78,10 @@ function lost(detail: string): Cause {
 
 const leftoverWaitMsMax = 2_000;
 
-async function killLeftover({ runtime, clock, logger }: AdoptionParts, handle: string): Promise<void> {
+async function killLeftover(
+  { runtime, clock, logger, leftovers }: AdoptionParts,
+  handle: string,
+): Promise<void> {
   const group: ProcessGroup | null = runtime.reopen(handle, () => {});
   if (group === null) return;
   const pids = group.members();
@@ -87,5 +92,5 @@ async function killLeftover({ runtime, clock, logger }: AdoptionParts, handle: s
   }
   if (pids.length > 0) logger.error({ handle, pids }, "killed processes that belong to no lease");
   if (group.isEmpty()) group.remove();
-  else group.close();
+  else leftovers.add(group);
 }

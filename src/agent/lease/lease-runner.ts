@@ -137,6 +137,7 @@ export class LeaseRunner {
     this.#journal.set({ worked: works ? working(worked, atMs) : notWorking(worked, atMs) });
     for (const step of steps) {
       this.#host.moved(this, step.state);
+      if (step.state === "quarantined") this.#shout(step);
       if (isLive(step.state)) this.#journal.addStep(step, atMs, null);
       else this.#finish(step, atMs);
     }
@@ -203,6 +204,15 @@ export class LeaseRunner {
       // The ladder goes on: what did not work is followed by the next rung, and a kill is repeated.
       this.#host.logger.error({ err, lease: this.record.leaseId, action }, "the kernel refused");
     }
+  }
+
+  #shout({ cause }: LadderStep): void {
+    const { leaseId, devices, group } = this.record;
+    const pids = this.#group?.members() ?? [];
+    this.#host.logger.error(
+      { lease: leaseId, devices, group, pids, detail: cause.detail },
+      "quarantined: processes outlive SIGKILL, and nothing is lent on their devices",
+    );
   }
 
   /** The launcher itself is about to end when the exit status is there. */

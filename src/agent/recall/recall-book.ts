@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { isFinalStage, type LocalRecallStep } from "../../api/convert/recall.ts";
 import type { RecallStage } from "../../api/ports.ts";
 import type { Rung } from "../../core/policy.ts";
@@ -53,7 +54,7 @@ export class RecallBook {
     this.#clock = clock;
     this.#logger = logger;
     this.#entriesMax = entriesMax;
-    const state = readJson<BookState>(disk, file, (value) => value.version === 1);
+    const state = readJson<BookState>(disk, file, isBookState);
     if (state === null) return;
     // After a restart of the host nothing is lent and its times mean nothing: what was recalled has long been given back,
     // and Hello says so. Only what came to its end before is still told.
@@ -173,4 +174,17 @@ export class RecallBook {
 
 function keyOf({ recallId, device }: Pick<LocalRecall, "recallId" | "device">): string {
   return `${recallId} ${device}`;
+}
+
+const recall = z.object({ recallId: z.string(), device: z.string(), stage: z.string() });
+const shape = z.object({
+  version: z.literal(1),
+  bootId: z.string(),
+  standing: z.array(recall.extend({ arrivedAtMs: z.number(), deadlineMs: z.number() })),
+  restsUntilMs: z.record(z.string(), z.number()),
+  unacknowledged: z.array(recall.extend({ atMs: z.number() })),
+});
+
+function isBookState(value: unknown): value is BookState {
+  return shape.safeParse(value).success;
 }

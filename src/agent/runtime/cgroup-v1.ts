@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, readSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { makeCgroup, membersOf, removeCgroup, subgroups } from "./cgroup-tree.ts";
+import { makeCgroup, membersOf, removeCgroup, subgroups, withDescendants } from "./cgroup-tree.ts";
 import { assertOwn, type ProcessGroup, type Runtime, signalIfAlive } from "./process-group.ts";
 
 /** Each group is a cgroup below `root` in the v1 freezer hierarchy, which tells nobody of changes: it is asked. */
@@ -66,6 +66,9 @@ class CgroupV1 implements ProcessGroup {
     while (!this.isFrozen() && performance.now() < untilMs);
     for (const pid of this.members()) signalIfAlive(pid, "SIGKILL");
     this.thaw();
+    // What a guest froze in a cgroup of its own would not die of the signal.
+    for (const group of withDescendants(this.handle).slice(1))
+      writeFileSync(join(group, "freezer.state"), "THAWED");
   }
 
   remove(): void {

@@ -23,16 +23,20 @@ export class KeeperRig extends AgentRig {
   #waiting: (() => void)[] = [];
   #options: Required<KeeperOptions> = { runtime: "auto", termMs: 10_000, deadlineMs: 30_000 };
 
-  static async kept(options: KeeperOptions = {}): Promise<KeeperRig> {
-    const rig = new KeeperRig();
-    rig.#options = { ...rig.#options, ...options };
-    rig.controller.termMs = rig.#options.termMs;
-    rig.controller.renewIntervalMs = rig.#options.termMs / 10;
-    rig.controller.pools = [poolSettings({ recallDeadlineMs: rig.#options.deadlineMs })];
-    await rig.controller.listen();
-    rig.startKeeper();
-    await rig.agentIsBack();
-    return rig;
+  static kept(options: KeeperOptions = {}): Promise<KeeperRig> {
+    return new KeeperRig().start(options);
+  }
+
+  async start(options: KeeperOptions = {}): Promise<this> {
+    this.#options = { ...this.#options, ...options };
+    const { termMs, deadlineMs: recallDeadlineMs } = this.#options;
+    this.controller.termMs = termMs;
+    this.controller.renewIntervalMs = termMs / 10;
+    this.controller.pools = [poolSettings({ recallDeadlineMs })];
+    await this.controller.listen();
+    this.startKeeper();
+    await this.agentIsBack();
+    return this;
   }
 
   get dataDir(): string {
