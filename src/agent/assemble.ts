@@ -89,6 +89,7 @@ export function assemble(options: AgentOptions, machine: Machine) {
     clock,
     logger,
     env: options.env ?? plainEnv,
+    reportsMax: journalEntriesMax,
     ownerObstacle: (device) =>
       leftovers.obstacle() ??
       book.obstacle(device) ??

@@ -42,6 +42,9 @@ export interface Streams {
   readonly sessions: OpenStreams;
 }
 
+/** Agents' streams at once, a host's old one beside its new one for a moment. */
+const agentsMax = 20_000;
+
 /**
  * A gRPC server with health and reflection around the services that `add` gives it.
  * Throws INSECURE_LISTEN or LISTEN_FAILED.
@@ -60,10 +63,9 @@ export async function listenWith(
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 10_000,
   }).use(answerErrors(logger, metrics));
-  // Agents are as many as there are hosts; everyone else is limited.
   const streams = {
     watchers: new OpenStreams(settings.api.watchersMax, settings.api.watchStalledMsMax),
-    sessions: new OpenStreams(Infinity),
+    sessions: new OpenStreams(agentsMax, Infinity, "TOO_MANY_AGENTS"),
   };
   let stopping = false;
 

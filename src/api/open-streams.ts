@@ -8,13 +8,19 @@ import { systemClock } from "../runtime/clock.ts";
 export class OpenStreams {
   readonly #countMax: number;
   readonly #stalledMsMax: number;
+  readonly #tooMany: "TOO_MANY_WATCHERS" | "TOO_MANY_AGENTS";
   readonly #open = new Set<AbortController>();
   #stopped: GleanerError | null = null;
 
   /** A reader who takes nothing for `stalledMsMax` is cut off, and its place is free then. */
-  constructor(countMax: number, stalledMsMax = Infinity) {
+  constructor(
+    countMax: number,
+    stalledMsMax = Infinity,
+    tooMany: "TOO_MANY_WATCHERS" | "TOO_MANY_AGENTS" = "TOO_MANY_WATCHERS",
+  ) {
     this.#countMax = countMax;
     this.#stalledMsMax = stalledMsMax;
+    this.#tooMany = tooMany;
   }
 
   /** `source` is handed a signal that aborts when the caller leaves and when the server stops. */
@@ -24,7 +30,7 @@ export class OpenStreams {
   ): AsyncGenerator<T, void, undefined> {
     this.#throwIfStopped();
     if (this.#open.size >= this.#countMax)
-      throw new GleanerError("TOO_MANY_WATCHERS", { countMax: this.#countMax });
+      throw new GleanerError(this.#tooMany, { countMax: this.#countMax });
     const stream = new AbortController();
     const leave = () => stream.abort(caller.reason);
     if (caller.aborted) leave();

@@ -136,8 +136,8 @@ export class SupervisedChild {
 }
 
 /** The process appends, so that it goes on at the start of a file that was cut. */
-function limitLog(path: string): void {
-  if (statSync(path).size <= logBytesMax) return;
+export function limitLog(path: string, bytesMax = logBytesMax): void {
+  if (statSync(path).size <= bytesMax) return;
   copyFileSync(path, `${path}.1`);
   truncateSync(path);
 }

@@ -16,6 +16,9 @@ interface Awaiting {
 /** Messages that may wait for a slow agent before it is cut off; it reconnects and is told anew. */
 const outgoingMax = 20_000;
 
+/** Starts and resumes whose result an agent may owe. */
+const awaitingMax = 20_000;
+
 /** One agent's stream, from Welcome to its end. */
 export class AgentSession {
   readonly host: string;
@@ -44,6 +47,8 @@ export class AgentSession {
   ): void {
     const commandId = ++this.#lastCommandId;
     if (name === "start" || name === "resume") this.#awaiting.set(commandId, { name, leaseId: lease.id });
+    if (this.#awaiting.size > awaitingMax)
+      this.outgoing.fail(new Error(`agent ${this.agentId} answers no commands`));
     const header = { commandId, epoch: this.#reign.epoch, leaseId: lease.id, token: lease.token };
     this.send({ $case: name, value: { ...payload, header } } as unknown as Body);
   }

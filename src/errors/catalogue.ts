@@ -92,6 +92,11 @@ export const catalogue = {
     message: "{countMax} watchers are served already.",
     remedy: "Share one Watch among its readers, or raise api.watchersMax.",
   },
+  TOO_MANY_AGENTS: {
+    status: "RESOURCE_EXHAUSTED",
+    message: "{countMax} agents are connected already.",
+    remedy: "Give some of the hosts a zone, and so a controller, of their own.",
+  },
   TOO_MANY_RECALLS: {
     status: "RESOURCE_EXHAUSTED",
     message: "{countMax} recalls stand already.",

@@ -149,6 +149,8 @@ class PrivateRedis implements RedisServer {
       unixsocket: this.url,
       unixsocketperm: "700",
       daemonize: "no",
+      // Else it tells of each rewrite of its file, and its log would grow for as long as it runs.
+      loglevel: "warning",
       dir: this.#dir,
       appendonly: "yes",
       appendfsync: this.#appendfsync,

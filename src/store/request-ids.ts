@@ -1,5 +1,8 @@
 import { wasAborted } from "./redis-error.ts";
 
+/** Requests without an answer whose names are kept; beyond it the oldest is asked anew, and the books alone refuse it twice. */
+export const unansweredMax = 100_000;
+
 /**
  * Names for requests that may be carried out although their answer is lost with the connection: asked again under the same
  * name, a script answers as the first time instead of doing it twice.
@@ -22,8 +25,17 @@ export class RequestIds {
         return send(ids);
       });
     } catch (thrown) {
-      for (const [index, subject] of subjects.entries()) this.#unanswered.set(subject, ids[index] ?? "");
+      for (const [index, subject] of subjects.entries()) this.#keep(subject, ids[index] ?? "");
       throw thrown;
+    }
+  }
+
+  #keep(subject: string, id: string): void {
+    this.#unanswered.set(subject, id);
+    if (this.#unanswered.size <= unansweredMax) return;
+    for (const oldest of this.#unanswered.keys()) {
+      this.#unanswered.delete(oldest);
+      return;
     }
   }
 

@@ -49,6 +49,8 @@ interface StarterParts {
   readonly logger: Logger;
   /** The agent's own environment, of which guests see little. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Reports that may wait for a controller that acknowledges none; beyond it nothing is started that would make more. */
+  readonly reportsMax: number;
   /** Why nothing may be started on a device; null: its owner lets us. */
   readonly ownerObstacle: (device: string) => string | null;
 }
@@ -107,7 +109,7 @@ export class Starter {
   }
 
   #refusal(order: StartOrder, { command }: ProcessTemplate): CommandAnswer | null {
-    const { table, fence, clock, ownerObstacle } = this.#parts;
+    const { table, fence, clock, ownerObstacle, reportsMax } = this.#parts;
     if (this.#closed) return { outcome: "owner_first", detail: "the agent is stopping" };
     const known = table.get(order.leaseId);
     if (known !== undefined && compareTokens(known.record.token, order.token) === 0)
@@ -121,6 +123,12 @@ export class Starter {
       return { outcome: "stale", detail: "its term was over when it arrived" };
     if (command.length === 0 || devices.length === 0 || !LeaseDirs.isSafe(order.guestId))
       return { outcome: "failed", detail: "the order names no command, no device or no usable guest id" };
+    const reports = table.all().reduce((sum, { record }) => sum + record.unacknowledged.length, 0);
+    if (reports >= reportsMax)
+      return {
+        outcome: "host_failed",
+        detail: `${reports} reports wait for a controller to acknowledge them`,
+      };
     for (const device of devices) {
       const obstacle = ownerObstacle(device);
       if (obstacle !== null) return { outcome: "owner_first", detail: `${device}: ${obstacle}` };
