@@ -3,11 +3,13 @@ import { parseArgs } from "node:util";
 import { add, type Coverage, coverageTable } from "./coverage.ts";
 import { playSeeds } from "./fleet-of-workers.ts";
 import { minimise } from "./minimise.ts";
+import { mutants } from "./mutants.ts";
 import { type Outcome, play } from "./run.ts";
 import { drawScenario } from "./scenario.ts";
 
 const help = `npm run sim -- [--seed N] [--runs N] [--jobs N] [--json]     plays runs and checks every invariant
 npm run sim -- --replay SEED [--loud]                        plays one again, and makes it as small as it gets
+npm run sim -- --mutants [--runs N]                          plants known bugs, each of which must be found within N runs
 
 A run is a fleet, its owners and guests, and what goes wrong, all drawn from one seed: the production controller and
 agents on a virtual clock, with a model of Redis. Exit 0: no invariant was violated; 1: the first violations are printed.
@@ -19,6 +21,7 @@ const { values } = parseArgs({
     runs: { type: "string", default: "1000" },
     jobs: { type: "string", default: String(availableParallelism()) },
     replay: { type: "string" },
+    mutants: { type: "boolean", default: false },
     loud: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
@@ -30,6 +33,7 @@ const progressEveryMs = 5_000;
 
 if (values.help) process.stdout.write(help);
 else if (values.replay !== undefined) await replay(Number(values.replay));
+else if (values.mutants) await findMutants();
 else await playAll();
 
 async function playAll(): Promise<void> {
@@ -67,6 +71,27 @@ async function playAll(): Promise<void> {
   }
   for (const outcome of failed.slice(0, failuresShown)) process.stderr.write(`${linesOf(outcome)}\n`);
   process.exitCode = failed.length === 0 ? 0 : 1;
+}
+
+async function findMutants(): Promise<void> {
+  const [seed, runs, jobs] = [values.seed, values.runs, values.jobs].map(Number) as [number, number, number];
+  const found: { name: string; breaks: string; run: number | null; by: string }[] = [];
+  for (const mutant of mutants) {
+    let [run, by]: [number | null, string] = [null, ""];
+    await playSeeds({ seed, runs, jobs, mutant }, (outcome) => {
+      const [first] = outcome.violations;
+      if (first === undefined || (run !== null && outcome.seed - seed + 1 >= run)) return "go on";
+      [run, by] = [outcome.seed - seed + 1, first.invariant];
+      return "enough";
+    });
+    found.push({ name: mutant.name, breaks: mutant.breaks, run, by });
+    if (!values.json)
+      process.stdout.write(
+        `${mutant.breaks.padEnd(4)} ${run === null ? "NOT FOUND" : `run ${run}`.padEnd(9)} ${by.padEnd(9)} ${mutant.name}\n`,
+      );
+  }
+  if (values.json) process.stdout.write(`${JSON.stringify({ sim: { seed, runs }, mutants: found })}\n`);
+  if (found.some(({ run }) => run === null)) process.exitCode = 1;
 }
 
 async function replay(seed: number): Promise<void> {

@@ -19,7 +19,7 @@ export const booksStep = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant("campaign" as const),
       holder: fc.constantFrom("one", "two"),
-      then: fc.constantFrom("hold", "release", "nothing"),
+      afterwards: fc.constantFrom("hold", "release", "nothing"),
     }),
   },
   {
@@ -195,8 +195,8 @@ export class Stores {
         const candidate = { holder: next.holder, address: `at ${next.holder}`, lockMs: 1_000_000_000 };
         const taken = await this.leases.campaign(candidate, atMs);
         this.epoch = this.leases.epoch;
-        if (next.then === "hold") await this.leases.holdLock(candidate);
-        if (next.then === "release") await this.leases.releaseLock(candidate);
+        if (next.afterwards === "hold") await this.leases.holdLock(candidate);
+        if (next.afterwards === "release") await this.leases.releaseLock(candidate);
         return "heldBy" in taken ? taken.heldBy : [taken.epoch, taken.generation, taken.number, taken.before];
       }
       case "append":
