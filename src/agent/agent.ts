@@ -1,9 +1,9 @@
 import { mkdirSync } from "node:fs";
 import { createRecallServer } from "../api/server.ts";
 import type { Settings } from "../config/settings.ts";
+import { lockDir } from "../runtime/dir-lock.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { TelemetrySource } from "../telemetry/source.ts";
-import { lockDir } from "./dir-lock.ts";
 import { systemMachine } from "./machine.ts";
 import { NodeAgent } from "./node-agent.ts";
 import type { RuntimeKind } from "./runtime/process-group.ts";
@@ -16,7 +16,7 @@ export interface AgentOptions {
   readonly dataDir: string;
   /** Of guests' checkpoints. Shared between hosts, guests find them wherever they go. Default: in `dataDir`. */
   readonly checkpointsDir?: string;
-  /** HOST:PORT; of several, whichever takes the agent in. */
+  /** HOST:PORT; of several, whichever leads is worked for, and each may take devices back. */
   readonly controllerAddress: string | readonly string[];
   /** Where owners can recall from the agent itself; null: nowhere. */
   readonly recallListen: string | null;
@@ -35,6 +35,8 @@ export interface RunningAgent {
   readonly recallAddress: string | null;
   /** The agent leaves and its guests go on, to be adopted by the next one; or they are vacated first. */
   stop(how?: { readonly vacate?: boolean }): Promise<void>;
+  /** What it holds in memory, for a person who looks for a fault. */
+  debugDump(): object;
 }
 
 /** Calls that are still answered when the agent leaves have this long to end. */
@@ -48,7 +50,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   const { dataDir, recallListen: listen, settings, logger, signal } = options;
   mkdirSync(dataDir, { recursive: true });
   await using undo = new AsyncDisposableStack();
-  const lock = await lockDir(dataDir);
+  const lock = await lockDir(dataDir, "agent");
   undo.defer(() => lock.release());
   const agent = new NodeAgent(options, systemMachine());
   undo.defer(() => agent.close());
@@ -61,6 +63,7 @@ export async function runAgent(options: AgentOptions): Promise<RunningAgent> {
   const leave = undo.move();
   return {
     recallAddress: server?.address ?? null,
+    debugDump: () => agent.debugDump(),
     async stop({ vacate = false } = {}) {
       if (vacate) await agent.vacateAll();
       await leave.disposeAsync();

@@ -4,7 +4,7 @@ import type { AgentOptions } from "./agent.ts";
 import { Commands } from "./commands.ts";
 import { Conversation } from "./conversation.ts";
 import { Devices } from "./devices.ts";
-import { shortHash } from "./dir-lock.ts";
+import { shortHash } from "../runtime/dir-lock.ts";
 import { Duties } from "./duties.ts";
 import { DutyFile } from "./disk/duty-file.ts";
 import { Fence } from "./disk/fence.ts";
@@ -112,7 +112,6 @@ export function assemble(options: AgentOptions, machine: Machine) {
     fence,
     clock,
     logger,
-    answer: (value) => void conversation.send(() => ({ $case: "commandResult", value })),
   });
   const logReader = new LogReader({
     find: (guestId, attempt) =>
@@ -135,6 +134,7 @@ export function assemble(options: AgentOptions, machine: Machine) {
     fence,
     pools,
     book,
+    desk,
     terms,
     commands,
     logReader,
@@ -158,6 +158,7 @@ export function assemble(options: AgentOptions, machine: Machine) {
     duties,
     runnerHost,
     conversation,
+    terms,
     options,
   };
 }

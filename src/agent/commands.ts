@@ -35,10 +35,12 @@ interface CommandsParts {
   readonly fence: Fence;
   readonly clock: HostClock;
   readonly logger: Logger;
-  readonly answer: (result: CommandResult) => void;
 }
 
-type Revoking = Extract<ControllerMessage, { $case: "pause" | "vacate" | "kill" }>;
+/** To whoever gave the command. */
+type Answer = (result: CommandResult) => void;
+
+export type Revoking = Extract<ControllerMessage, { $case: "pause" | "vacate" | "kill" }>;
 
 const done: CommandAnswer = { outcome: "done", detail: "" };
 
@@ -53,7 +55,7 @@ export class Commands {
     this.#parts = parts;
   }
 
-  async start(command: StartCommand): Promise<void> {
+  async start(command: StartCommand, tell: Answer): Promise<void> {
     const header = headerOf(command);
     const { starter, logger } = this.#parts;
     let answer: CommandAnswer;
@@ -66,12 +68,12 @@ export class Commands {
     const { outcome, detail } = answer;
     const said = outcome === "done" ? "started a guest" : `did not start a guest: ${outcome}`;
     logger.info({ lease: header.leaseId, reason: detail }, said);
-    this.#answer(header, answer);
+    say(tell, header, answer);
   }
 
-  resume(command: ResumeCommand): void {
+  resume(command: ResumeCommand, tell: Answer): void {
     const { fence, clock } = this.#parts;
-    this.#withLease(headerOf(command), (runner, header) => {
+    this.#withLease(headerOf(command), tell, (runner, header) => {
       if (header.epoch < fence.epoch)
         return { outcome: "stale", detail: `epoch ${header.epoch} is older than ${fence.epoch}` };
       const obstacle = resumeObstacle(runner.record.ladder, clock.nowMs());
@@ -81,16 +83,16 @@ export class Commands {
     });
   }
 
-  withdraw(command: WithdrawCommand): void {
-    this.#withLease(headerOf(command), (runner) => {
+  withdraw(command: WithdrawCommand, tell: Answer): void {
+    this.#withLease(headerOf(command), tell, (runner) => {
       runner.dispatch({ type: "withdrawn", recallId: command.recallId });
       return done;
     });
   }
 
   /** The guest first: nothing is asked before the ladder has heard of it. */
-  revoke(message: Revoking): void {
-    this.#withLease(headerOf(message.value), (runner) => {
+  revoke(message: Revoking, tell: Answer): void {
+    this.#withLease(headerOf(message.value), tell, (runner) => {
       if (message.value.demand !== undefined && message.value.demand.deadlineMs > 0)
         this.#recalled(runner, message.value.demand, rungOf[message.$case]);
       this.#carryOut(runner, message);
@@ -150,6 +152,7 @@ export class Commands {
 
   #withLease(
     header: CommandHeader,
+    tell: Answer,
     work: (runner: LeaseRunner, header: CommandHeader) => CommandAnswer,
   ): void {
     const runner = this.#parts.table.get(header.leaseId);
@@ -157,12 +160,18 @@ export class Commands {
       runner === undefined
         ? { outcome: "unknown_lease", detail: "it does not live here" }
         : orDone(runner, () => work(runner, header));
-    this.#answer(header, answer);
+    say(tell, header, answer);
   }
 
-  #answer({ commandId }: CommandHeader, { outcome, detail }: CommandAnswer): void {
-    this.#parts.answer({ commandId, outcome: commandOutcomes.toWire(outcome), detail });
+  /** Lending by whoever is not the newest leader. */
+  refuse(command: StartCommand | ResumeCommand, tell: Answer): void {
+    const detail = "another controller leads, as far as this agent has heard";
+    say(tell, headerOf(command), { outcome: "stale", detail });
   }
+}
+
+function say(tell: Answer, { commandId }: CommandHeader, { outcome, detail }: CommandAnswer): void {
+  tell({ commandId, outcome: commandOutcomes.toWire(outcome), detail });
 }
 
 const rungOf: Readonly<Record<Revoking["$case"], Rung>> = { pause: "pause", vacate: "vacate", kill: "kill" };

@@ -3,6 +3,7 @@ import { isLive } from "../core/lease.ts";
 import { every } from "../runtime/clock.ts";
 import type { AgentOptions } from "./agent.ts";
 import { assemble, type Parts } from "./assemble.ts";
+import { dumpOf } from "./debug-dump.ts";
 import { adoptLeases } from "./lease/adoption.ts";
 import type { Machine } from "./machine.ts";
 import type { LeaseRunner } from "./lease/lease-runner.ts";
@@ -12,6 +13,9 @@ const tickMs = 1_000;
 
 /** How long a stopping agent waits for the controller to take its last reports. */
 const farewellMsMax = 2_000;
+
+/** A stopping agent gives no guest a longer notice, whatever it asked for: who stops us does not wait for ever. */
+const lastNoticeMsMax = 20_000;
 
 /** One agent in motion: its samples, its stream, its tick. */
 export class NodeAgent {
@@ -49,13 +53,17 @@ export class NodeAgent {
     this.#running = Promise.all([this.#sample(signal), this.#parts.conversation.run(recallAddress, signal)]);
   }
 
+  debugDump(): object {
+    return dumpOf(this.#parts);
+  }
+
   /** Tells every guest to leave, and waits until all have, or are quarantined, and the controller knows. */
   async vacateAll(): Promise<void> {
     const cause = { mover: "controller", sinceMs: null, recallId: "", detail: "the agent stops" } as const;
     this.#parts.starter.close();
     const runners = this.#parts.table.all().filter((runner) => isLive(runner.state));
     for (const runner of runners)
-      runner.dispatch({ type: "vacate", noticeMs: runner.record.noticeMs, cause });
+      runner.dispatch({ type: "vacate", noticeMs: Math.min(runner.record.noticeMs, lastNoticeMsMax), cause });
     // The ladder ends each of them, one way or the other.
     while (runners.some((runner) => isLive(runner.state))) await this.#parts.clock.sleep(20);
     const giveUpAtMs = this.#parts.clock.monotonicMs() + farewellMsMax;

@@ -6,6 +6,7 @@ import { GuestServiceDefinition, type GuestServiceClient } from "../gen/gleaner/
 import { OwnerServiceDefinition, type OwnerServiceClient } from "../gen/gleaner/v1/owners.ts";
 import { ReportServiceDefinition, type ReportServiceClient } from "../gen/gleaner/v1/reports.ts";
 import { HealthDefinition, type HealthClient } from "../gen/grpc/health/v1/health.ts";
+import { Routing } from "./routing.ts";
 import { fromRpcError, isAbortError } from "./rpc-error.ts";
 
 export interface Clients {
@@ -32,7 +33,7 @@ const idempotentMethods = [
   { service: ReportServiceDefinition, methods: ["GetReport", "ListDecisions"] },
 ];
 
-const channelOptions = {
+const retries = {
   "grpc.service_config": JSON.stringify({
     methodConfig: [
       {
@@ -49,6 +50,9 @@ const channelOptions = {
       },
     ],
   }),
+};
+
+const channelOptions = {
   "grpc.service_config_disable_resolution": 1,
   // A proxy for the web is no way to a controller.
   "grpc.enable_http_proxy": 0,
@@ -61,12 +65,25 @@ const channelOptions = {
 };
 
 /**
- * Clients of the controller (or of an agent's Recall) at HOST:PORT or unix:/path; they connect on the first call.
- * Every failure is a GleanerError, or the AbortError of the caller's own signal. Calls that may be repeated are, for about
- * a second, while nobody answers.
+ * Clients of the controller (or of an agent's Recall) at HOST:PORT or unix:/path, or of several controllers; they connect on
+ * the first call. Every failure is a GleanerError, or the AbortError of the caller's own signal. Calls go to the controller
+ * that leads, wherever it was asked for; those that may be repeated are, for about a second of one that does not answer, and
+ * for at most 10 s over several. A Recall goes to whichever answers first.
  */
-export function connectClients(address: string, { callMsMax = 30_000 }: ClientOptions = {}): Clients {
-  const channel = new Channel(address, ChannelCredentials.createInsecure(), channelOptions);
+export function connectClients(addresses: string | readonly string[], options: ClientOptions = {}): Clients {
+  const [first = "", ...others] = typeof addresses === "string" ? [addresses] : addresses;
+  const isOne = others.length === 0;
+  return new Routing([first, ...others], (address) => connectOne(address, options, isOne ? retries : {}))
+    .clients;
+}
+
+function connectOne(
+  address: string,
+  { callMsMax = 30_000 }: ClientOptions,
+  more: Readonly<Record<string, string>>,
+): Clients {
+  const options = { ...channelOptions, ...more };
+  const channel = new Channel(address, ChannelCredentials.createInsecure(), options);
   const factory = createClientFactory().use(throwGleanerErrors(address, callMsMax));
   return {
     guests: factory.create(GuestServiceDefinition, channel),

@@ -31,6 +31,8 @@ export function addDetails(trailer: Metadata, error: GleanerError): void {
     details.push(
       packed("RetryInfo", RetryInfo.encode({ retryDelay: { seconds: retryAfterS, nanos: 0 } }).finish()),
     );
+  // Whoever stands by does so for longer than a client's library would try.
+  if (error.code === "NOT_LEADER") trailer.set("grpc-retry-pushback-ms", "-1");
   const { code, details: message } = toRpcError(error);
   trailer.set(detailsTrailer, RpcStatus.encode({ code, message, details }).finish());
 }

@@ -4,7 +4,7 @@ import { parseLogLevel, type LogLevel } from "../runtime/log.ts";
 
 /** What Gleaner takes from the environment; nothing else is read. Empty variables count as unset. */
 export interface Environment {
-  /** GLEANER_ADDRESS: the controller that clients and agents call. */
+  /** GLEANER_ADDRESS: the controller that clients and agents call; several with commas between. */
   readonly address: string | null;
   /** GLEANER_CONFIG: the settings file. */
   readonly configPath: string | null;

@@ -8,9 +8,9 @@ import { parseDurationMs } from "./duration.ts";
 /** Options that several commands share, and the parsers of their arguments. */
 
 export function addressOption(cli: Cli): Option {
-  return new Option("--address <host:port>", "controller to call")
+  return new Option("--address <host:port>", "controller to call; of several, all with commas between")
     .default(cli.environment.address ?? defaults.listen.apiAddress)
-    .argParser(parseAddress);
+    .argParser(parseAddresses);
 }
 
 export function jsonOption(what = "print JSON"): Option {
@@ -37,6 +37,11 @@ export function numberOption(flags: string, description: string, least: number, 
 
 export function parseAddress(text: string): string {
   return checkAddress(text, 1);
+}
+
+/** One or more, with commas between. */
+export function parseAddresses(text: string): string {
+  return text.split(",").map(parseAddress).join(",");
 }
 
 /** Port 0: any that is free. */

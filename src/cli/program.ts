@@ -41,7 +41,7 @@ Begin here:
   $ gleaner jobs
 
 Environment:
-  GLEANER_ADDRESS   controller that clients and agents call (127.0.0.1:7070)
+  GLEANER_ADDRESS   controller that clients and agents call (127.0.0.1:7070); of several, all with commas between
   GLEANER_CONFIG    settings file, YAML or JSON; docs/settings.md lists what it may hold
   GLEANER_DATA_DIR  books, logs, agents' state (/var/lib/gleaner, or ~/.local/state/gleaner)
   GLEANER_LOG       least level logged: trace, debug, info, warn, error, fatal, silent (info)

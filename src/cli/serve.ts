@@ -8,20 +8,25 @@ export interface Served {
   /** Aborts when it cannot go on; its reason is the error that the process ends with. */
   readonly lost?: AbortSignal;
   stop(): Promise<void>;
-  debugDump?(): unknown;
+  debugDump(): unknown;
 }
 
 /**
  * Runs a process's main part until SIGINT, SIGTERM, the end of the parent that supervises it, or until it is lost, then
  * stops it in order.
- * `start` gets a signal that aborts at the same moment, so that an interrupted start ends too.
+ * `start` gets a signal that aborts at the same moment, so that an interrupted start ends too. What a signal stops and
+ * that is not through after `graceMs` is ended at once.
  */
-export async function serveUntilStopped(start: (signal: AbortSignal) => Promise<Served>): Promise<void> {
+export async function serveUntilStopped(
+  graceMs: number,
+  start: (signal: AbortSignal) => Promise<Served>,
+): Promise<void> {
   const stopping = new AbortController();
   let served: Served | null = null;
   using _ = listenForShutdown({
     onDrain: () => stopping.abort(),
-    dump: () => served?.debugDump?.() ?? "still starting",
+    dump: () => served?.debugDump() ?? { starting: true },
+    graceMs,
   });
   void parentGone().then(() => stopping.abort());
   served = await start(stopping.signal);

@@ -39,6 +39,11 @@ export const defaults = {
     /** Allowance for clocks that run apart within a term. */
     driftMs: 500,
   },
+  lead: {
+    /** A leader that cannot renew its lock for so long leads no more, and another may. */
+    lockMs: 3 * second,
+    renewIntervalMs: second,
+  },
   telemetry: {
     sampleIntervalMs: 15 * second,
     /** A sample older than this says nothing: unknown. */

@@ -46,6 +46,7 @@ const {
   cycle,
   decisions,
   terms,
+  lead,
   telemetry,
   forecast,
   guest,
@@ -89,6 +90,12 @@ export const settingsSchema = z
         termMs: durationMs.default(terms.termMs),
         renewIntervalMs: durationMs.default(terms.renewIntervalMs),
         driftMs: waitMs.default(terms.driftMs),
+      })
+      .prefault({}),
+    lead: z
+      .strictObject({
+        lockMs: durationMs.default(lead.lockMs),
+        renewIntervalMs: durationMs.default(lead.renewIntervalMs),
       })
       .prefault({}),
     telemetry: z
@@ -198,7 +205,14 @@ export const settingsSchema = z
   .superRefine((settings, context) => {
     const refuse = (path: (string | number)[], message: string) =>
       context.addIssue({ code: "custom", path, message });
-    const { terms, queue, telemetry, cycle, guest } = settings;
+    const { terms, lead, queue, telemetry, cycle, guest } = settings;
+    if (lead.renewIntervalMs * 2 + terms.driftMs > lead.lockMs)
+      refuse(
+        ["lead", "renewIntervalMs"],
+        `twice of it and terms.driftMs (${terms.driftMs}) must fit into lead.lockMs (${lead.lockMs}), so that one lost renewal does not end a lead`,
+      );
+    if (lead.lockMs > lockMsMax)
+      refuse(["lead", "lockMs"], `must be at most ${lockMsMax}, so that another leads within 5 s`);
     if (terms.renewIntervalMs * 2 > terms.termMs)
       refuse(
         ["terms", "renewIntervalMs"],
@@ -220,6 +234,9 @@ export const settingsSchema = z
       if (problem !== null) refuse(["policies", index, "recallDeadlineMs"], problem);
     });
   });
+
+/** What is left of 5 s is for taking up what runs. */
+const lockMsMax = 4_000;
 
 export type Settings = z.infer<typeof settingsSchema>;
 

@@ -1,5 +1,5 @@
 import type { ConnectResponse } from "../gen/gleaner/v1/agents.ts";
-import type { FencingToken } from "../core/lease.ts";
+import type { FencingToken, Lease } from "../core/lease.ts";
 import { Channel } from "../runtime/channel.ts";
 import type { Reign } from "./reign.ts";
 
@@ -24,6 +24,8 @@ export class AgentSession {
   readonly host: string;
   readonly agentId: string;
   readonly outgoing = new Channel<ConnectResponse>(outgoingMax);
+  /** Leases of an earlier reign that Hello did not name and that may be started yet. */
+  readonly unproven: Lease[] = [];
   readonly #reign: Pick<Reign, "epoch">;
   #lastCommandId = 0;
   /** By command id: those whose result matters here. */

@@ -1,4 +1,4 @@
-import { compareTokens, isLive, type FencingToken } from "../core/lease.ts";
+import { compareTokens, isLive, type FencingToken, type Lease } from "../core/lease.ts";
 import type { AgentDesk } from "../api/ports.ts";
 import { commandOutcomes, leaseStepFromProto, tokenFromProto, type LeaseStep } from "../api/convert/lease.ts";
 import { localRecallFromProto } from "../api/convert/recall.ts";
@@ -31,6 +31,7 @@ import type { OwnerSignals } from "./owner-signals.ts";
 import type { OwnerWatch } from "./owner-watch.ts";
 import type { Quarantines } from "./quarantine.ts";
 import type { Reign } from "./reign.ts";
+import type { StandbyRecalls } from "./standby-recalls.ts";
 
 interface AgentsParts {
   readonly fleet: Fleet;
@@ -46,6 +47,8 @@ interface AgentsParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly reign: Reign;
+  /** Recalls that this controller took before it led. */
+  readonly passedOn: Pick<StandbyRecalls, "reported">;
   /** Of guests, those that will never run again. */
   readonly endedAmong: (guestIds: readonly string[]) => Promise<EndedGuest[]>;
   readonly wake: () => void;
@@ -171,6 +174,8 @@ export class Agents implements AgentDesk {
       value: {
         epoch: reign.epoch,
         generation: reign.generation,
+        nonce: reign.nonce,
+        standby: false,
         termMs: settings.terms.termMs,
         renewIntervalMs: settings.terms.renewIntervalMs,
         sampleIntervalMs: settings.telemetry.sampleIntervalMs,
@@ -183,6 +188,7 @@ export class Agents implements AgentDesk {
       hello.leases.map((report) => leaseStepFromProto(report, nowMs)),
     );
     const recalls = hello.recalls.map((report) => localRecallFromProto(report, nowMs));
+    for (const step of recalls) this.#parts.passedOn.reported(step);
     const recallsOver = this.#parts.owners.agentRecalls(hello.host, recalls);
     if (recallsOver > 0)
       log.warn(
@@ -205,7 +211,7 @@ export class Agents implements AgentDesk {
         generation: 0,
         number: 0,
       });
-    const leader = hello.newestLeader ?? { generation: 0, epoch: 0 };
+    const leader = hello.newestLeader ?? { generation: 0, epoch: 0, nonce: "" };
     if ((await reign.raiseAbove({ token: largest, leader })) === "newer_already") return;
     log.error(
       { agent: hello.agentId, generation: reign.generation, epoch: reign.epoch },
@@ -218,7 +224,7 @@ export class Agents implements AgentDesk {
    * is in the books and does not run, is lost and its guest put back.
    */
   #reconcile(session: AgentSession, reports: readonly LeaseStep[]): void {
-    const { fleet, steps, log, clock } = this.#parts;
+    const { fleet, log, reign } = this.#parts;
     const reported = new Set<string>();
     for (const report of reports) {
       reported.add(report.leaseId);
@@ -238,13 +244,28 @@ export class Agents implements AgentDesk {
     }
     for (const { lease } of fleet.leasesOnHost(session.host)) {
       if (reported.has(lease.id)) continue;
-      if (isLive(lease.state))
-        log.warn(
-          { lease: lease.id, host: session.host },
-          "a lease of the books does not run on its host: its guest is put back",
-        );
-      steps.take(lostStep(lease, clock.monotonicMs(), "its agent does not know it"));
+      // The leader of then may have it started yet: its agent listens to that one until it has heard our Welcome.
+      if (lease.epoch !== reign.epoch && lease.state === "starting") session.unproven.push(lease);
+      else this.#missing(lease);
     }
+  }
+
+  /** The agent has heard our Welcome by now: what it does not name it will never start. */
+  #proveMissing(session: AgentSession, leases: RenewTerms["leases"]): void {
+    for (const { id } of session.unproven.splice(0)) {
+      const live = this.#parts.fleet.leases.get(id);
+      if (live?.lease.step === 0 && leases.every(({ leaseId }) => leaseId !== id)) this.#missing(live.lease);
+    }
+  }
+
+  #missing(lease: Lease): void {
+    const { steps, log, clock } = this.#parts;
+    if (isLive(lease.state))
+      log.warn(
+        { lease: lease.id, host: lease.host },
+        "a lease of the books does not run on its host: its guest is put back",
+      );
+    steps.take(lostStep(lease, clock.monotonicMs(), "its agent does not know it"));
   }
 
   #report(session: AgentSession, report: LeaseStep): void {
@@ -322,7 +343,10 @@ export class Agents implements AgentDesk {
   }
 
   #renew(session: AgentSession, { sequence, leases }: RenewTerms): void {
-    const { fleet, clock } = this.#parts;
+    const { fleet, clock, reign } = this.#parts;
+    // Whoever leads next counts on it.
+    if (!reign.isHeld()) return;
+    this.#proveMissing(session, leases);
     const renewed: string[] = [];
     for (const { leaseId, checkpointAgeMs, workedMs } of leases) {
       const live = fleet.leases.get(leaseId);
@@ -350,8 +374,10 @@ export class Agents implements AgentDesk {
 
   /** A recall that the agent took by itself: into the books, once for each device and stage. */
   #recallReport(session: AgentSession, report: RecallReport): void {
-    const { owners, clock } = this.#parts;
-    owners.recalledByAgent(session.host, localRecallFromProto(report, clock.monotonicMs()));
+    const { owners, passedOn, clock } = this.#parts;
+    const step = localRecallFromProto(report, clock.monotonicMs());
+    owners.recalledByAgent(session.host, step);
+    passedOn.reported(step);
     const { recallId, device, stage } = report;
     session.send({ $case: "recallReportAck", value: { recallId, device, stage } });
   }

@@ -1,15 +1,22 @@
 import type { Settings } from "../config/settings.ts";
-import { asGleanerError, type GleanerError } from "../errors/gleaner-error.ts";
+import { Forecaster } from "../core/survival.ts";
+import { asGleanerError, GleanerError } from "../errors/gleaner-error.ts";
 import type { Logger } from "../runtime/log.ts";
-import { takeTheLead } from "./leader.ts";
+import { Candidacy, type Win } from "./candidacy.ts";
+import { takeTheLead, type Leader } from "./leader.ts";
+import { Reception } from "./reception.ts";
+import { Reign } from "./reign.ts";
+import { Standby } from "./standby.ts";
+import { StandbyFleet } from "./standby-fleet.ts";
+import { StandbyRecalls } from "./standby-recalls.ts";
 import { type Surroundings, systemSurroundings, type SystemOptions } from "./surroundings.ts";
 
 export interface RunningController {
   readonly apiAddress: string;
   readonly httpAddress: string;
   /**
-   * Aborts when another leads, with LEADERSHIP_LOST as its reason: nothing is commanded, acknowledged or served from then
-   * on, and `stop` is all that is left to do.
+   * Aborts when it cannot go on, mostly with LEADERSHIP_LOST as its reason since another leads: nothing is commanded,
+   * acknowledged or served from then on, and `stop` is all that is left to do.
    */
   readonly lost: AbortSignal;
   stop(): Promise<void>;
@@ -24,69 +31,154 @@ export function startController(options: SystemOptions): Promise<RunningControll
   return runController(options, systemSurroundings(options));
 }
 
-/** One controller: reads the books, then opens its ports, then decides. */
+/**
+ * One controller. It opens its ports and stands by; when it wins the lead it reads the books and decides. Resolves when it
+ * leads, or knows that it does not.
+ */
 export async function runController(
   { settings, logger: log }: { settings: Settings; logger: Logger },
   surroundings: Surroundings,
 ): Promise<RunningController> {
-  const { metrics } = surroundings;
-  const redis = await surroundings.connectRedis();
-  const books = await surroundings.openBooks();
-  const queue = await surroundings.openQueue();
-  const leader = await takeTheLead({ redis, queue, books, surroundings, settings, log });
+  const { clock, metrics } = surroundings;
+  await using undo = new AsyncDisposableStack();
+  const place = await surroundings.claimPlace();
+  undo.defer(() => place.release());
 
-  let ready = false;
+  const forecaster = new Forecaster({ ...settings.forecast, staleMs: settings.telemetry.staleMs });
+  const warm = new StandbyFleet(forecaster, clock, settings.telemetry.staleMs);
+  const newId = () => surroundings.newId();
+  const passedOn = new StandbyRecalls({ fleet: warm, clock, log, newId });
+  const standby = new Standby({ fleet: warm, recalls: passedOn, clock, log, settings });
+  const reception = new Reception(standby.desks);
+  const ended = new AbortController();
+  const { signal: lost } = ended;
+  let leader: Leader | null = null;
+  let amiss: () => string | null = () => `standby; ${standby.leaderAddress || "nobody known"} leads`;
+
   const api = await surroundings.serveApi({
     listen: settings.listen.apiAddress,
-    desks: leader.desks,
+    desks: reception.desks,
     settings,
     logger: log,
     metrics,
-    serving: () => ready,
+    serving: () => !lost.aborted,
   });
-  const { lost } = leader;
+  let closing: Promise<void> | null = null;
+  const closeApi = (why?: GleanerError) => {
+    leader?.closeRecalls();
+    passedOn.close();
+    return (closing ??= api.close(apiGraceMs, why));
+  };
+  undo.defer(() => closeApi());
   const http = await surroundings.serveHttp({
     address: settings.listen.httpAddress,
     registry: metrics.registry,
-    notReady: () => (ready ? null : lost.aborted ? `${lost.reason}` : "reading the books"),
-    amiss: () => books.problem,
+    notReady: () => (lost.aborted ? `${lost.reason}` : null),
+    amiss: () => amiss(),
     log,
   });
-  leader.run();
-  ready = true;
+  undo.defer(() => http.close());
+
+  const stopping = new AbortController();
+  undo.defer(() => stopping.abort());
+  const candidate = { holder: place.holder, address: api.address, lockMs: settings.lead.lockMs };
+  const candidacy = new Candidacy({ candidate, surroundings, settings, log });
+  undo.defer(() => candidacy.close());
+
+  async function lead({ redis, store, lead: won, lock }: Win): Promise<void> {
+    const holding = lock.run(stopping.signal);
+    undoLead.defer(async () => {
+      stopping.abort();
+      await holding;
+      if (!won.lost.aborted)
+        await lock.release().catch((err: unknown) => log.warn({ err }, "the lead's lock was not released"));
+    });
+    const queue = await surroundings.openQueue();
+    undoLead.defer(() => queue.close());
+    const books = await surroundings.openBooks();
+    undoLead.defer(() => books.close());
+    const reign = new Reign(store, won, () => lock.isHeld());
+    const parts = {
+      redis,
+      store,
+      reign,
+      warm,
+      forecaster,
+      passedOn,
+      queue,
+      books,
+      surroundings,
+      settings,
+      log,
+    };
+    const taken = await takeTheLead(parts);
+    leader = taken;
+    undoLead.defer(() => taken.stop());
+    amiss = () => books.problem;
+    const stepDown = () => {
+      taken.stepDown();
+      end(won.lost.reason);
+    };
+    if (won.lost.aborted) {
+      stepDown();
+      return;
+    }
+    won.lost.addEventListener("abort", stepDown, { once: true });
+    reception.seat(taken.desks);
+    taken.run();
+    standby.leave();
+    log.info({ epoch: taken.epoch, zone: settings.zone }, `leads at ${api.address}`);
+  }
+
+  function end(thrown: unknown): void {
+    if (lost.aborted) return;
+    const why = asGleanerError(thrown);
+    log.error({ err: why }, `this controller ends: ${why.message}`);
+    ended.abort(why);
+    stopping.abort();
+    void closeApi(why);
+  }
+
+  const undoLead = new AsyncDisposableStack();
+  undo.defer(() => undoLead.disposeAsync());
+  const heard = (address: string) => (standby.leaderAddress = address);
+  let campaign: Promise<void> = Promise.resolve();
+  const first = await candidacy.ask().catch((thrown: unknown) => {
+    if (thrown instanceof GleanerError && thrown.code === "REDIS_UNREACHABLE") return thrown;
+    throw thrown;
+  });
+  if ("lead" in first) await lead(first);
+  else {
+    if ("heldBy" in first) heard(first.heldBy);
+    else
+      log.error(
+        { err: first },
+        "Redis does not answer: recalls are served, and nothing is lent until it does",
+      );
+    log.info({ leader: standby.leaderAddress }, `stands by at ${api.address}`);
+    campaign = candidacy
+      .run(heard, stopping.signal)
+      .then((win) => (win === null ? undefined : lead(win)))
+      .catch(end);
+  }
   log.info(
-    { api: api.address, http: http.address, epoch: leader.epoch, zone: settings.zone },
+    { api: api.address, http: http.address, zone: settings.zone },
     `controller serves on ${api.address}`,
   );
 
-  let closing: Promise<void> | null = null;
-  const closeApi = (why?: GleanerError) => {
-    leader.closeRecalls();
-    return (closing ??= api.close(apiGraceMs, why));
-  };
-  const stepDown = () => {
-    const why = asGleanerError(lost.reason);
-    log.error({ err: why }, `the lead is lost, and this controller ends: ${why.message}`);
-    ready = false;
-    leader.stepDown();
-    void closeApi(why);
-  };
-  if (lost.aborted) stepDown();
-  else lost.addEventListener("abort", stepDown, { once: true });
-
+  const all = undo.move();
   return {
     apiAddress: api.address,
     httpAddress: http.address,
     lost,
     async stop() {
-      ready = false;
-      await closeApi();
-      await leader.stop();
-      await books.close();
-      await queue.close();
-      await http.close();
-      redis.disconnect();
+      leader?.drain();
+      const served = closeApi();
+      stopping.abort();
+      await served;
+      await campaign;
+      await all.disposeAsync();
     },
-    debugDump: () => leader.debugDump(),
+    debugDump: () => leader?.debugDump() ?? { standby: true, leader: standby.leaderAddress },
   };
 }

@@ -58,6 +58,12 @@ export class Fleet {
   /** By host. */
   readonly agents = new Map<string, AgentSession>();
   readonly #poolSizes = new Map<string, number>();
+  readonly #trackers: ReadonlyMap<DeviceUuid, OwnerTracker>;
+
+  /** `trackers`: of owners who were followed before. */
+  constructor(trackers: ReadonlyMap<DeviceUuid, OwnerTracker> = new Map()) {
+    this.#trackers = trackers;
+  }
 
   addDevice(info: DeviceInfo): { device: Device; isNew: boolean } {
     const known = this.devices.get(info.uuid);
@@ -71,7 +77,7 @@ export class Fleet {
     }
     const device: Device = {
       info,
-      tracker: new OwnerTracker(),
+      tracker: this.#trackers.get(info.uuid) ?? new OwnerTracker(),
       leases: new Map(),
       quarantine: null,
       restUntilMs: 0,

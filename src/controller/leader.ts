@@ -3,16 +3,17 @@ import type { Desks } from "../api/server.ts";
 import { type Settings, unheardMs } from "../config/settings.ts";
 import { Breaker } from "../core/breaker.ts";
 import { MeetingsMeter } from "../core/meetings-meter.ts";
-import { Forecaster } from "../core/survival.ts";
+import type { Forecaster } from "../core/survival.ts";
 import type { GuestQueue } from "../queue/guest-queue.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
-import { LeaseStore } from "../store/lease-store.ts";
+import type { LeaseStore } from "../store/lease-store.ts";
 import { LedgerStream } from "../store/ledger-stream.ts";
 import { OwnerStore } from "../store/owner-store.ts";
 import { TenantUsage } from "../store/tenant-usage.ts";
 import { Agents } from "./agents.ts";
 import { Cycle } from "./cycle.ts";
+import { dumpOf } from "./debug-dump.ts";
 import { endedAmong } from "./ended-guests.ts";
 import { Fleet } from "./fleet.ts";
 import { GuestChanges } from "./guest-book.ts";
@@ -31,15 +32,23 @@ import { Quarantines } from "./quarantine.ts";
 import { RecallTargets } from "./recall-targets.ts";
 import { Recalls } from "./recalls.ts";
 import { expireLeases, recover, renewInBooks } from "./recovery.ts";
-import { Reign } from "./reign.ts";
+import type { Reign } from "./reign.ts";
 import { Reports } from "./report-desk.ts";
 import { Snapshots } from "./snapshots.ts";
+import type { StandbyFleet } from "./standby-fleet.ts";
+import type { StandbyRecalls } from "./standby-recalls.ts";
 import { tellAnew } from "./tell-anew.ts";
 import { TenantUses } from "./tenant-uses.ts";
 import type { Books, Surroundings } from "./surroundings.ts";
 
 export interface LeaderParts {
   readonly redis: Redis;
+  readonly store: LeaseStore;
+  readonly reign: Reign;
+  /** What was heard on standby. */
+  readonly warm: StandbyFleet;
+  readonly forecaster: Forecaster;
+  readonly passedOn: StandbyRecalls;
   readonly queue: GuestQueue;
   readonly books: Books;
   readonly surroundings: Surroundings;
@@ -54,6 +63,8 @@ export interface Leader {
   readonly lost: AbortSignal;
   /** Begins to decide. */
   run(): void;
+  /** It is about to stop: nothing more is lent, while calls and steps under way still end. */
+  drain(): void;
   /** Another leads: nothing is commanded or acknowledged from now on. */
   stepDown(): void;
   /** Ends what owners follow here: they ask again elsewhere. */
@@ -67,16 +78,13 @@ const gaugesMs = 5_000;
 
 /** Takes the lead: reads the books, takes up what runs, and has everything ready to serve and to decide. */
 export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
-  const { redis, queue, books, surroundings, settings, log } = parts;
+  const { redis, store, reign, warm, forecaster, passedOn, queue, books, surroundings, settings, log } =
+    parts;
   const { clock, metrics } = surroundings;
-  const store = new LeaseStore(redis, settings.zone, { ...settings.ledger, ...settings.queue }, () =>
-    surroundings.newId(),
-  );
   const stream = new LedgerStream(redis, settings.zone, settings.ledger, log);
   const journal = new Journal(stream, clock, log);
-  const reign = new Reign(store, await store.takeLead(clock.wallMs()));
 
-  const fleet = new Fleet();
+  const fleet = new Fleet(new Map([...warm.devices].map(([uuid, { tracker }]) => [uuid, tracker])));
   const signals = new OwnerSignals(new OwnerStore(redis, settings.zone, log), clock, settings);
   await signals.load();
   const tenants = new TenantUses({
@@ -86,7 +94,6 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     settings: settings.fairShare,
   });
   await tenants.load();
-  const forecaster = new Forecaster({ ...settings.forecast, staleMs: settings.telemetry.staleMs });
   const breaker = new Breaker(settings.forecast);
   const meetings = new MeetingsMeter();
   const changes = new GuestChanges(clock, settings.api);
@@ -132,6 +139,8 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
   });
   steps.onStep((_, before, step) => memory.stepped(before, step));
 
+  // A recall must find its devices before their agents are back.
+  for (const { info } of warm.devices.values()) owners.addDevice(info);
   books.onBegunAnew(() => void tellAnew({ fleet, signals, journal, clock }));
   await recover({ fleet, store, queue, guests, clock, log });
   await quarantines.load();
@@ -203,6 +212,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     log,
     metrics,
     reign,
+    passedOn,
     endedAmong: (ids) => endedAmong(ids, { store, queue, clock }),
     wake,
   });
@@ -249,6 +259,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     run: () => {
       running = run();
     },
+    drain: () => stopping.abort(),
     stepDown: () => {
       stopping.abort();
       steps.stop();
@@ -264,15 +275,8 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
       await journal.close();
       await decider.close();
     },
-    debugDump: () => ({
-      epoch: reign.epoch,
-      generation: reign.generation,
-      agents: [...fleet.agents.keys()],
-      devices: fleet.devices.size,
-      leases: [...fleet.leases.values()].map(({ lease }) => lease),
-      holds: signals.holds(),
-      waiting: queue.waitingTotal(),
-    }),
+    debugDump: () =>
+      dumpOf({ fleet, signals, queue, steps, journal, changes, recalls, logs, books, reign, clock }),
   };
 }
 

@@ -66,7 +66,9 @@ export class OwnerWatch {
     metrics.samples.inc({ state: now.state });
     if (now.reason !== "guest_on_device")
       forecaster.observe(device.info.pool, device.info.uuid, now.state, sample.atMs);
-    if (now.state !== before.state) this.#changed(device, now.state, now.reason, sample.atMs);
+    // The books may not have it where a predecessor followed the owner.
+    const isNews = now.state !== before.state || now.state !== device.writtenOwnerState;
+    if (isNews) this.#changed(device, now.state, now.reason, sample.atMs);
   }
 
   /** Devices whose samples stopped become unknown without one; called by every cycle for each device. */

@@ -252,6 +252,18 @@ export class Recalls implements RecallDesk {
     for (const live of device.leases.values()) this.#orders.withdraw(live, recallId);
   }
 
+  /** Those whose devices are not all back. */
+  standing(): readonly object[] {
+    return [...this.#standing.values()].map((recall) => ({
+      recallId: recall.id,
+      ageMs: Math.round(this.#elapsedMs(recall)),
+      reason: recall.order.reason,
+      outstanding: [...recall.devices.values()].flatMap(({ device, stage, deadlineMs, final }) =>
+        final ? [] : [{ device: device.info.uuid, stage, deadlineMs }],
+      ),
+    }));
+  }
+
   close(): void {
     for (const recall of this.#standing.values()) {
       for (const cancel of recall.timers) cancel();
@@ -323,7 +335,8 @@ export class Recalls implements RecallDesk {
       detail,
       outstanding: recall.outstanding,
     });
-    if (!taken) recall.progress.fail(new GleanerError("WATCHER_TOO_SLOW", { count: recall.progress.capacity }));
+    if (!taken)
+      recall.progress.fail(new GleanerError("WATCHER_TOO_SLOW", { count: recall.progress.capacity }));
   }
 
   #observe(recall: StandingRecall, device: Device, stage: "frozen" | "released"): void {

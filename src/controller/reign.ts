@@ -5,7 +5,7 @@ import type { Lead, LeaseStore } from "../store/lease-store.ts";
 interface Seen {
   /** The largest over its devices. */
   readonly token: FencingToken;
-  readonly leader: { readonly generation: number; readonly epoch: number };
+  readonly leader: { readonly generation: number; readonly epoch: number; readonly nonce: string };
 }
 
 /** Under which epoch this controller commands, and in which generation tokens are given. */
@@ -13,11 +13,17 @@ export class Reign {
   /** Aborts, with LEADERSHIP_LOST as its reason, when the books take this controller for the leader no more. */
   readonly lost: AbortSignal;
   readonly #store: LeaseStore;
+  /** Tells it from another leader of the same epoch. */
+  readonly nonce: string;
+  /** Whether nobody else can lead yet, by this process's own clock. */
+  readonly isHeld: () => boolean;
   /** No token of the books is newer. */
   #newest: FencingToken;
 
-  constructor(store: LeaseStore, lead: Lead) {
+  constructor(store: LeaseStore, lead: Lead, isHeld: () => boolean) {
     this.#store = store;
+    this.nonce = lead.nonce;
+    this.isHeld = isHeld;
     this.lost = lead.lost;
     this.#newest = { generation: lead.generation, number: lead.number };
   }
@@ -47,7 +53,9 @@ export class Reign {
    * Throws LEADERSHIP_LOST where it is this controller that is older.
    */
   async raiseAbove({ token, leader }: Seen): Promise<"raised" | "newer_already"> {
-    const knowsNewerLeader = (leader.generation - this.generation || leader.epoch - this.epoch) > 0;
+    const order = leader.generation - this.generation || leader.epoch - this.epoch;
+    const isRival = order === 0 && leader.nonce !== "" && leader.nonce !== this.nonce;
+    const knowsNewerLeader = order > 0 || isRival;
     if (compareTokens(token, this.#newest) <= 0 && !knowsNewerLeader) return "newer_already";
     const above = Math.max(token.generation, leader.generation);
     this.gave({ generation: await this.#store.raiseGeneration(above, leader.epoch), number: 0 });

@@ -13,6 +13,7 @@ import { createMetrics, type Metrics } from "../runtime/metrics.ts";
 import { connectRedis } from "../store/connection.ts";
 import { createDecider, type Decider } from "./decide.ts";
 import { keptDecisions } from "./kept-decisions.ts";
+import { claimPlace, type Place } from "./place.ts";
 import { RemoteBooks } from "./remote-books.ts";
 
 export type Books = Pick<
@@ -25,6 +26,8 @@ export interface Surroundings {
   readonly clock: Clock;
   readonly metrics: Metrics;
   newId(): string;
+  /** Throws CONTROLLER_DIR_IN_USE. */
+  claimPlace(): Promise<Place>;
   /** Throws REDIS_UNREACHABLE, REDIS_UNSUITABLE. */
   connectRedis(): Promise<Redis>;
   /** Throws REDIS_UNREACHABLE, REDIS_UNSUITABLE. */
@@ -60,6 +63,7 @@ export function systemSurroundings(options: SystemOptions): Surroundings {
     clock,
     metrics,
     newId: randomUUID,
+    claimPlace: () => claimPlace(dataDir),
     connectRedis: () => connectRedis(redisUrl, { name: "controller", logger: log }),
     openQueue: () =>
       openGuestQueue({

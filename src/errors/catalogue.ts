@@ -128,6 +128,11 @@ export const catalogue = {
     message: "Another agent works in {path}.",
     remedy: "Stop it, or give this agent a data directory of its own.",
   },
+  CONTROLLER_DIR_IN_USE: {
+    status: "FAILED_PRECONDITION",
+    message: "Another controller works in {path}.",
+    remedy: "Stop it, or give this controller a data directory of its own.",
+  },
   RUNTIME_UNAVAILABLE: {
     status: "FAILED_PRECONDITION",
     message: "Guests cannot be run by {runtime} on this machine: {problem}",
@@ -156,9 +161,19 @@ export const catalogue = {
   LEADERSHIP_LOST: {
     status: "UNAVAILABLE",
     message:
-      "Epoch {epoch} no longer leads this zone: another controller took over, or Redis came back older.",
+      "Epoch {epoch} no longer leads this zone: another controller took over, Redis came back older, or its lock could not be renewed in time.",
     remedy:
-      "Nothing was changed. This controller ends; started again, as `gleaner up` does, it takes the lead anew. Run only one for a zone, and ask again in a moment.",
+      "Nothing was changed. This controller ends; started again, as `gleaner up` does, it takes the lead anew or stands by. Ask again in a moment.",
+  },
+  NOT_LEADER: {
+    status: "UNAVAILABLE",
+    message: "This controller stands by: it serves Recall only{elsewhere}.",
+    remedy: "Ask the controller that leads; clients that are given all addresses find it by themselves.",
+  },
+  LEAD_TAKEN: {
+    status: "UNAVAILABLE",
+    message: "This controller takes the lead: agents begin anew with it.",
+    remedy: "Nothing; agents connect again by themselves.",
   },
   LEDGER_FULL: {
     status: "RESOURCE_EXHAUSTED",

@@ -8,15 +8,18 @@ export interface DirLock {
   release(): Promise<void>;
 }
 
-/** Two agents in one directory would each kill the other's guests. Throws AGENT_DIR_IN_USE. */
-export async function lockDir(dataDir: string): Promise<DirLock> {
+const codes = { agent: "AGENT_DIR_IN_USE", controller: "CONTROLLER_DIR_IN_USE" } as const;
+
+/**
+ * Two agents in one directory would each kill the other's guests; two controllers would each take the lead as the other.
+ * Throws AGENT_DIR_IN_USE, CONTROLLER_DIR_IN_USE.
+ */
+export async function lockDir(dataDir: string, whose: keyof typeof codes): Promise<DirLock> {
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause) =>
-      reject(new GleanerError("AGENT_DIR_IN_USE", { path: dataDir }, { cause })),
-    );
+    server.once("error", (cause) => reject(new GleanerError(codes[whose], { path: dataDir }, { cause })));
     // The leading zero byte makes it a name of Linux's abstract sockets, which are no files.
-    server.listen(`\0gleaner-agent-${shortHash(realpathSync(dataDir))}`, resolve);
+    server.listen(`\0gleaner-${whose}-${shortHash(realpathSync(dataDir))}`, resolve);
   });
   server.unref();
   return { release: () => close(server) };

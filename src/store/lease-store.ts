@@ -58,7 +58,12 @@ export class LeaseStore {
   #lost = new AbortController();
 
   /** `newId`: names that nobody had before. */
-  constructor(redis: Redis, zone: string, bounds: LeaseStoreBounds = defaultBounds, newId: () => string = randomUUID) {
+  constructor(
+    redis: Redis,
+    zone: string,
+    bounds: LeaseStoreBounds = defaultBounds,
+    newId: () => string = randomUUID,
+  ) {
     this.#newId = newId;
     defineScripts(redis);
     this.#lends = new RequestIds(newId);

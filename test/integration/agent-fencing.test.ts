@@ -40,8 +40,12 @@ describe("fencing at the agent", () => {
     expect((await start("g1", 1, 6)).outcome).toBe(stale);
     rig.controller.epoch = 6;
     await rig.restartAgent();
-    expect(rig.controller.all("hello").at(-1)!.newestLeader).toEqual({ generation: 1, epoch: 7 });
+    expect(rig.controller.all("hello").at(-1)!.newestLeader).toMatchObject({ generation: 1, epoch: 7 });
     expect((await start("g2", 2, 6)).outcome).toBe(stale);
+    // Whatever it says: it is not the newest.
+    expect((await start("g2", 2, 7)).outcome).toBe(stale);
+    rig.controller.epoch = 7;
+    await rig.restartAgent();
     expect((await start("g3", 3, 7)).outcome).toBe(done);
     await rig.controller.reached("g3:1", "running");
     rig.controller.command("pause", "g3:1", { demand: undefined }, 6);

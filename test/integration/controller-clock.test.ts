@@ -4,7 +4,7 @@ import { GuestState } from "../../src/gen/gleaner/v1/guests.ts";
 import { connectRedis } from "../../src/store/connection.ts";
 import { systemClock, type Clock } from "../../src/runtime/clock.ts";
 import { AgentPeer } from "../support/agent-peer.ts";
-import { startTestController, type TestController } from "../support/controller.ts";
+import { fastSettings, startTestController, type TestController } from "../support/controller.ts";
 import { startTestRedis, type TestRedis } from "../support/redis.ts";
 import { submit, untilAgents, untilGuest, untilState } from "../support/running-guest.ts";
 
@@ -58,7 +58,9 @@ async function withLease(clock: Clock) {
   const client = await connectRedis(redis.url, { name: "test" });
   await client.flushall();
   client.disconnect();
-  const test = await startTestController({ redisUrl: redis.url, clock });
+  // A jump of the clock would end the lead as well, and rightly so.
+  const settings = { ...fastSettings(), lead: { lockMs: 3_600_000, renewIntervalMs: 500 } };
+  const test = await startTestController({ redisUrl: redis.url, clock, settings });
   const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
   await peer.connect(test.controller.apiAddress);
   peer.sample(0);

@@ -74,7 +74,7 @@ it("I2: leads anew above the leader that an agent knows, where Redis came back e
   await using redis = await startTestRedis();
   await using test = await startTestController({ redisUrl: redis.url });
   const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
-  await peer.connect(test.controller.apiAddress, { newestLeader: { generation: 1, epoch: 7 } });
+  await peer.connect(test.controller.apiAddress, { newestLeader: { generation: 1, epoch: 7, nonce: "" } });
   expect(peer.commands[0]).toMatchObject({ $case: "welcome", value: { epoch: 8, generation: 2 } });
   expect(test.controller.lost.aborted).toBe(false);
   peer.disconnect();
@@ -85,7 +85,9 @@ it("I2: steps down before an agent that knows a newer leader of the same books",
   await using test = await startTestController({ redisUrl: redis.url });
   const epoch = await depose(redis, test);
   const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
-  const connecting = peer.connect(test.controller.apiAddress, { newestLeader: { generation: 1, epoch } });
+  const connecting = peer.connect(test.controller.apiAddress, {
+    newestLeader: { generation: 1, epoch, nonce: "" },
+  });
   await expect(connecting).rejects.toMatchObject({ status: "UNAVAILABLE" });
   expect(await lost(test)).toMatchObject({ code: "LEADERSHIP_LOST" });
   peer.disconnect();

@@ -5,7 +5,7 @@ import { GuestState } from "../../src/gen/gleaner/v1/guests.ts";
 import { RecallStage, Rung } from "../../src/gen/gleaner/v1/owners.ts";
 import { connectRedis } from "../../src/store/connection.ts";
 import { zoneKeys } from "../../src/store/keys.ts";
-import { LeaseStore } from "../../src/store/lease-store.ts";
+import { defineScripts } from "../../src/store/scripts.ts";
 import { queueKeys } from "../../src/queue/keys.ts";
 import { AgentPeer, type PeerLease } from "../support/agent-peer.ts";
 import { startTestController } from "../support/controller.ts";
@@ -270,8 +270,14 @@ describe("a lend whose answer was lost", () => {
     };
     const lend = { epoch, tenant: "team-a", host: "host-a", grants, ...terms };
     const requests = [stays, cancelled].map((guestId) => Object.assign({ guestId }, lend));
-    const lent = await new LeaseStore(client, "default").lend(requests, Date.now());
-    expect(lent).toMatchObject([{ lent: { attempt: 1 } }, { lent: { attempt: 1 } }]);
+    const { lead, guests, leases, devices, quarantines, ledger } = zoneKeys("default");
+    const reign = `${epoch}:${await client.hget(lead, "nonce")}`;
+    defineScripts(client);
+    for (const request of requests) {
+      const json = JSON.stringify({ ...request, reign, request: request.guestId });
+      const keys = [lead, guests, leases, devices, quarantines, ledger];
+      expect((await client.gleanerLend(...keys, json, Date.now(), 1_000))[0]).toBe("lent");
+    }
     const { guest } = await test.clients.guests.cancel({ id: cancelled, reason: "" });
     expect(guest).toMatchObject({ cancelling: true });
 

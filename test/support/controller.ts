@@ -41,6 +41,8 @@ export async function startTestController(options: {
   dataDir?: string;
   settings?: Settings;
   clock?: Clock;
+  /** It may stand by; otherwise it is waited for until it leads. */
+  standby?: boolean;
 }): Promise<TestController> {
   const settings = options.settings ?? fastSettings();
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), "gleaner-controller-"));
@@ -53,6 +55,7 @@ export async function startTestController(options: {
   };
   const { clock = systemClock } = options;
   const controller = await runController(system, { ...systemSurroundings(system), clock });
+  while (options.standby !== true && !(await leads(controller))) await systemClock.sleep(20);
   const clients = connectClients(controller.apiAddress);
   const stop = async () => {
     clients.close();
@@ -60,6 +63,11 @@ export async function startTestController(options: {
     if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
   };
   return { controller, clients, settings, stop, [Symbol.asyncDispose]: stop };
+}
+
+export async function leads({ httpAddress }: RunningController): Promise<boolean> {
+  const ready = await fetch(`http://${httpAddress}/readyz`);
+  return !(await ready.text()).includes("standby");
 }
 
 export function processGuest(more: Partial<GuestSpec> = {}): GuestSpec {

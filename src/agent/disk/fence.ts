@@ -3,11 +3,16 @@ import { compareTokens, type FencingToken } from "../../core/lease.ts";
 import type { Disk } from "./disk.ts";
 import { readJson } from "./json-file.ts";
 
-interface FenceState {
-  readonly version: 1;
-  /** The newest leader heard of. */
+interface LeaderId {
   readonly generation: number;
   readonly epoch: number;
+  /** Tells two of one epoch apart, which two pasts of one Redis can make. */
+  readonly nonce: string;
+}
+
+interface FenceState extends Omit<LeaderId, "nonce"> {
+  readonly version: 1;
+  readonly nonce?: string;
   readonly tokens: Readonly<Record<string, FencingToken>>;
 }
 
@@ -17,8 +22,7 @@ const empty: FenceState = { version: 1, generation: 0, epoch: 0, tokens: {} };
 export class Fence {
   readonly #disk: Disk;
   readonly #file: string;
-  #generation: number;
-  #epoch: number;
+  #leader: LeaderId | null;
   readonly #tokens: Map<string, FencingToken>;
   /** Writes that are asked for while one runs share the next one. */
   #writing: Promise<void> | null = null;
@@ -29,28 +33,27 @@ export class Fence {
     this.#disk = disk;
     this.#file = file;
     const state = readJson<FenceState>(disk, file, isFenceState) ?? empty;
-    this.#generation = state.generation;
-    this.#epoch = state.epoch;
+    const { generation, epoch, nonce = "" } = state;
+    this.#leader = epoch === 0 ? null : { generation, epoch, nonce };
     this.#tokens = new Map(Object.entries(state.tokens));
   }
 
   get epoch(): number {
-    return this.#epoch;
+    return this.#leader?.epoch ?? 0;
   }
 
-  /** null: none was heard of yet. */
-  get newestLeader(): { generation: number; epoch: number } | null {
-    return this.#epoch === 0 ? null : { generation: this.#generation, epoch: this.#epoch };
+  /** The same object until a newer one is admitted. null: none was heard of yet. */
+  get newestLeader(): LeaderId | null {
+    return this.#leader;
   }
 
-  /** Whether a leader of this epoch is the newest heard of; a newer one is remembered from now on. */
-  admitLeader(leader: { generation: number; epoch: number }): boolean {
-    const order = leader.generation - this.#generation || leader.epoch - this.#epoch;
-    if (order > 0) {
-      this.#generation = leader.generation;
-      this.#epoch = leader.epoch;
-    }
-    return order >= 0;
+  /** Whether this leader is the newest heard of; a newer one is remembered from now on. Of two of one epoch, the first is. */
+  admitLeader({ generation, epoch, nonce }: LeaderId): boolean {
+    const known = this.#leader;
+    const order = known === null ? 1 : generation - known.generation || epoch - known.epoch;
+    const isKnown = order === 0 && nonce === known?.nonce;
+    if (order > 0 || (order === 0 && known?.nonce === "")) this.#leader = { generation, epoch, nonce };
+    return isKnown || this.#leader !== known;
   }
 
   /** The device whose token is as large or larger; null where this one is the newest for all of them. */
@@ -86,7 +89,8 @@ export class Fence {
         this.#next = null;
         this.#writing = next;
         const tokens = Object.fromEntries(this.#tokens);
-        const state: FenceState = { version: 1, generation: this.#generation, epoch: this.#epoch, tokens };
+        const { generation, epoch, nonce } = this.#leader ?? { generation: 0, epoch: 0, nonce: "" };
+        const state: FenceState = { version: 1, generation, epoch, nonce, tokens };
         return this.#disk.writeDurably(this.#file, JSON.stringify(state));
       });
     this.#next = next;

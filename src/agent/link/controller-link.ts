@@ -9,23 +9,23 @@ export type ControllerMessage = Exclude<ConnectResponse["body"], undefined | { $
 
 /** What the agent does with its stream. */
 export interface LinkUser {
-  hello(): Hello;
+  hello(link: ControllerLink): Hello;
   /** The controller took us in; `helloSentAtMs` is on the host's clock. */
-  welcomed(welcome: Welcome, helloSentAtMs: number): void;
-  received(message: ControllerMessage): void;
+  welcomed(link: ControllerLink, welcome: Welcome, helloSentAtMs: number): void;
+  received(link: ControllerLink, message: ControllerMessage): void;
   /** The stream has ended; another attempt follows. */
-  lost(): void;
+  lost(link: ControllerLink): void;
 }
 
 interface LinkParts {
-  readonly addresses: readonly string[];
+  readonly address: string;
   readonly user: LinkUser;
   readonly settings: Settings["agent"];
   readonly logger: Logger;
   readonly machine: Pick<Machine, "clock" | "connect" | "random">;
 }
 
-/** One stream to whichever controller takes us in, opened again and again while the agent lives. */
+/** The stream to one controller, opened again and again while the agent lives. */
 export class ControllerLink {
   readonly #parts: LinkParts;
   #outbox: Outbox | null = null;
@@ -36,8 +36,17 @@ export class ControllerLink {
     this.#parts = parts;
   }
 
+  get address(): string {
+    return this.#parts.address;
+  }
+
   get isConnected(): boolean {
     return this.#connected;
+  }
+
+  /** What waits for the present stream; null: there is none. */
+  get waiting(): Outbox["waiting"] | null {
+    return this.#outbox?.waiting ?? null;
   }
 
   /** False where there is no stream, or none that takes more. */
@@ -57,11 +66,10 @@ export class ControllerLink {
 
   /** Until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { addresses, settings, machine, logger } = this.#parts;
+    const { address, settings, machine, logger } = this.#parts;
     let failures = 0;
-    for (let attempt = 0; !signal.aborted; attempt += 1) {
-      const address = addresses[attempt % addresses.length] ?? "";
-      const wasWelcomed = await this.#connect(address, signal).catch((thrown: unknown) => {
+    while (!signal.aborted) {
+      const wasWelcomed = await this.#connect(signal).catch((thrown: unknown) => {
         const err = asGleanerError(thrown);
         // The first failure is news; that it goes on is not.
         if (failures === 0 && !signal.aborted) logger.warn({ err, address }, "no stream to the controller");
@@ -74,8 +82,8 @@ export class ControllerLink {
   }
 
   /** True when the controller took us in. */
-  async #connect(address: string, signal: AbortSignal): Promise<boolean> {
-    const { user, logger, machine } = this.#parts;
+  async #connect(signal: AbortSignal): Promise<boolean> {
+    const { address, user, logger, machine } = this.#parts;
     const stream = new AbortController();
     const leave = () => stream.abort();
     signal.addEventListener("abort", leave, { once: true });
@@ -83,7 +91,7 @@ export class ControllerLink {
     let helloSentAtMs = 0;
     outbox.push(() => {
       helloSentAtMs = machine.clock.nowMs();
-      return { body: { $case: "hello", value: user.hello() } };
+      return { body: { $case: "hello", value: user.hello(this) } };
     });
     this.#stream = stream;
     this.#outbox = outbox;
@@ -93,9 +101,10 @@ export class ControllerLink {
         if (stream.signal.aborted) break;
         if (body?.$case === "welcome") {
           this.#connected = true;
-          logger.info({ address, epoch: body.value.epoch }, "connected to the controller");
-          user.welcomed(body.value, helloSentAtMs);
-        } else if (body !== undefined && this.#connected) user.received(body);
+          const { epoch, standby } = body.value;
+          logger.info({ address, epoch, standby }, "connected to the controller");
+          user.welcomed(this, body.value, helloSentAtMs);
+        } else if (body !== undefined && this.#connected) user.received(this, body);
       }
     } catch (thrown) {
       if (!this.#connected) throw thrown;
@@ -109,7 +118,7 @@ export class ControllerLink {
       outbox.close();
       clients.close();
       this.#outbox = null;
-      if (this.#connected) user.lost();
+      if (this.#connected) user.lost(this);
     }
     const wasConnected = this.#connected;
     this.#connected = false;

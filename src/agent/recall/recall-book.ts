@@ -72,6 +72,10 @@ export class RecallBook {
     return [...this.#standing.values()];
   }
 
+  knows(recallId: string): boolean {
+    return [...this.#standing.values(), ...this.#unacknowledged].some((known) => known.recallId === recallId);
+  }
+
   isFull(): boolean {
     return this.#standing.size >= standingMax;
   }

@@ -1,4 +1,4 @@
-import type { RecallReport as RecallReportMessage } from "../../gen/gleaner/v1/agents.ts";
+import type { OwnerRecall, RecallReport as RecallReportMessage } from "../../gen/gleaner/v1/agents.ts";
 import * as wire from "../../gen/gleaner/v1/owners.ts";
 import type { RecallOrder, RecallProgress, RecallStage } from "../ports.ts";
 import { whole } from "./numbers.ts";
@@ -48,6 +48,21 @@ export function recallProgressToProto(progress: RecallProgress): wire.RecallResp
 
 export function recallProgressFromProto(message: wire.RecallResponse): RecallProgress {
   return { ...message, stage: recallStages.fromWire(message.stage, "stage") };
+}
+
+/** Of devices of one host: what a controller passes on. */
+export function ownerRecallToProto(
+  recallId: string,
+  devices: readonly string[],
+  order: RecallOrder,
+): OwnerRecall {
+  const { deadlineMs, firstRung, reason, holdMs } = recallOrderToProto(order);
+  return { recallId, devices: [...devices], deadlineMs, firstRung, reason, holdMs };
+}
+
+export function ownerRecallFromProto({ devices, ...order }: OwnerRecall): RecallOrder {
+  const target = { scope: { $case: "devices" as const, value: { uuids: devices } } };
+  return recallOrderFromProto({ ...order, target });
 }
 
 /** One stage of a recall that an agent took itself; `atMs` is on the clock of whoever holds it. */

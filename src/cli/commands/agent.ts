@@ -6,7 +6,7 @@ import { defaults } from "../../config/defaults.ts";
 import { GleanerError } from "../../errors/gleaner-error.ts";
 import { keeperCommand } from "../../keeper/keeper-command.ts";
 import type { Cli } from "../cli.ts";
-import { parseAddress } from "../options.ts";
+import { parseAddresses } from "../options.ts";
 import { gleaner } from "../self.ts";
 import { serveUntilStopped } from "../serve.ts";
 import { addSettingsOptions, loggerOf, settingsOf, type SettingsOptions } from "../settings-options.ts";
@@ -32,9 +32,12 @@ hand-back. Owner first: when an owner comes back it pauses the guest at once and
   addTelemetryOptions(agent);
   return addSettingsOptions(agent, cli)
     .addOption(
-      new Option("--controller <host:port>", "controller to work for (GLEANER_ADDRESS)")
+      new Option(
+        "--controller <host:port>",
+        "controller to work for (GLEANER_ADDRESS); of several, all with commas between",
+      )
         .default(cli.environment.address ?? defaults.listen.apiAddress)
-        .argParser(parseAddress),
+        .argParser(parseAddresses),
     )
     .addOption(
       new Option(
@@ -63,12 +66,12 @@ hand-back. Owner first: when an owner comes back it pauses the guest at once and
       if (options.keeper) become(keeperCommand(dataDir, patienceMs, gleaner([...cli.words, "--no-keeper"])));
       const logger = loggerOf(cli, options, "agent");
       const source = await openTelemetry(options, settings, logger);
-      await serveUntilStopped(async (signal) => {
+      await serveUntilStopped(patienceMs, async (signal) => {
         const running = await runAgent({
           agentId,
           host,
           dataDir,
-          controllerAddress,
+          controllerAddress: controllerAddress.split(","),
           recallListen: options.recallListen === "none" ? null : options.recallListen,
           source,
           settings,
@@ -81,6 +84,7 @@ hand-back. Owner first: when an owner comes back it pauses the guest at once and
           addresses: { recallAddress: running.recallAddress ?? "" },
           // Nobody would give the devices back to their owners while no agent lives.
           stop: () => running.stop({ vacate: true }),
+          debugDump: () => running.debugDump(),
         };
       });
     });
@@ -96,6 +100,7 @@ const help = `
 Examples:
   $ gleaner agent --telemetry dcgm:http://127.0.0.1:9400/metrics --controller 10.0.0.2:7070
   $ gleaner agent --telemetry replay:examples/sample.devices.csv.gz --speed 57 --devices 8 --host lab-1
-SIGTERM and Ctrl-C vacate the guests first. A keeper, a shell process of about 1 MiB, starts the agent again when it dies (it
+SIGTERM and Ctrl-C vacate the guests first, with a notice of 20 s at most; a second one ends the agent at once. SIGUSR2 prints what
+it holds to stderr, one JSON object. A keeper, a shell process of about 1 MiB, starts the agent again when it dies (it
 adopts the guests that still run) and ends guests whose time is over while the agent is away or hangs.
 `;

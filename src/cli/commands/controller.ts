@@ -15,6 +15,9 @@ import {
 } from "../settings-options.ts";
 import { version } from "../version.ts";
 
+/** Less than what `up` allows its controller. */
+const graceMs = 12_000;
+
 type Options = SettingsOptions & ListenOptions;
 
 export function command(cli: Cli): Command {
@@ -37,7 +40,7 @@ of its own zone: REDIS_URL, or redisUrl in the settings file. Logs go to stderr,
       await assertSafeListen(settings.listen.apiAddress);
       await assertSafeListen(settings.listen.httpAddress);
       const logger = loggerOf(cli, options, "controller");
-      await serveUntilStopped(async () => {
+      await serveUntilStopped(graceMs, async () => {
         const { dataDir, redisUrl } = settings;
         const running = await startController({ settings, dataDir, redisUrl, logger, version: version() });
         const { apiAddress, httpAddress, lost } = running;
@@ -55,5 +58,6 @@ const help = `
 Examples:
   $ REDIS_URL=redis://127.0.0.1:6379 gleaner controller --config gleaner.yaml
   $ curl -s http://127.0.0.1:7071/readyz
-SIGTERM and Ctrl-C stop it in order; guests go on and are adopted by the next start. SIGUSR2 prints its state as JSON.
+SIGTERM and Ctrl-C stop it in order: nothing more is lent, calls are answered, what is known is written, for 12 s at most. A second
+one ends it at once. Guests go on and are adopted by the next start. SIGUSR2 prints what it holds to stderr, one JSON object.
 `;

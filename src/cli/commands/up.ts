@@ -47,7 +47,9 @@ async function run(cli: Cli, options: Options): Promise<void> {
   const { agents: count, devices, telemetry } = options;
   const { address } = cli.environment;
   const environment =
-    address === null ? [] : [{ source: "GLEANER_ADDRESS", values: { listen: { apiAddress: address } } }];
+    address === null
+      ? []
+      : [{ source: "GLEANER_ADDRESS", values: { listen: { apiAddress: address.split(",")[0] } } }];
   const settings = settingsOf(
     cli,
     options,

@@ -203,7 +203,16 @@ export class TestController {
       const { epoch, generation, termMs, renewIntervalMs, pools } = this;
       answer({
         $case: "welcome",
-        value: { epoch, generation, termMs, renewIntervalMs, sampleIntervalMs: 1_000, pools },
+        value: {
+          epoch,
+          generation,
+          nonce: "",
+          standby: false,
+          termMs,
+          renewIntervalMs,
+          sampleIntervalMs: 1_000,
+          pools,
+        },
       });
     } else if (body.$case === "leaseReport" && this.acknowledges)
       answer({ $case: "leaseReportAck", value: { leaseId: body.value.leaseId, step: body.value.step } });

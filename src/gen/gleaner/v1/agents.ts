@@ -351,6 +351,7 @@ export interface ConnectResponse {
     | { $case: "poolSettings"; value: PoolSettings }
     | { $case: "withdraw"; value: WithdrawCommand }
     | { $case: "endedGuests"; value: EndedGuests }
+    | { $case: "ownerRecall"; value: OwnerRecall }
     | undefined;
 }
 
@@ -383,6 +384,8 @@ export interface Hello {
 export interface LeaderId {
   generation: number;
   epoch: number;
+  /** Tells two leaders of one epoch apart, which two pasts of one Redis can make. Empty: not known. */
+  nonce: string;
 }
 
 export interface DeviceDescription {
@@ -522,6 +525,10 @@ export interface Welcome {
   renewIntervalMs: number;
   sampleIntervalMs: number;
   pools: PoolSettings[];
+  /** See LeaderId. */
+  nonce: string;
+  /** It does not lead: it may only take back, and the other fields say nothing. Its stream ends when it takes the lead. */
+  standby: boolean;
 }
 
 /** The part of a pool's policy that the agent enforces by itself. */
@@ -604,6 +611,21 @@ export interface WithdrawCommand {
     | undefined;
   /** Empty: the Busy hint. */
   recallId: string;
+}
+
+/**
+ * An owner's Recall that came to a controller which does not lead. The agent takes it as its own, and answers with
+ * RecallReports; the same recall again changes nothing.
+ */
+export interface OwnerRecall {
+  recallId: string;
+  /** Of this host. */
+  devices: string[];
+  /** From the arrival of this message. Unset: the pool's. */
+  deadlineMs?: number | undefined;
+  firstRung: Rung;
+  reason: string;
+  holdMs?: number | undefined;
 }
 
 export interface LeaseReportAck {
@@ -874,6 +896,9 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
       case "endedGuests":
         EndedGuests.encode(message.body.value, writer.uint32(106).fork()).join();
         break;
+      case "ownerRecall":
+        OwnerRecall.encode(message.body.value, writer.uint32(114).fork()).join();
+        break;
     }
     return writer;
   },
@@ -995,6 +1020,14 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
             message.body = { $case: "endedGuests", value: EndedGuests.decode(reader, reader.uint32()) };
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.body = { $case: "ownerRecall", value: OwnerRecall.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1088,6 +1121,12 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
       case "endedGuests": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "endedGuests", value: EndedGuests.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "ownerRecall": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "ownerRecall", value: OwnerRecall.fromPartial(object.body.value) };
         }
         break;
       }
@@ -1273,7 +1312,7 @@ export const Hello: MessageFns<Hello> = {
 };
 
 function createBaseLeaderId(): LeaderId {
-  return { generation: 0, epoch: 0 };
+  return { generation: 0, epoch: 0, nonce: "" };
 }
 
 export const LeaderId: MessageFns<LeaderId> = {
@@ -1283,6 +1322,9 @@ export const LeaderId: MessageFns<LeaderId> = {
     }
     if (message.epoch !== 0) {
       writer.uint32(16).uint64(message.epoch);
+    }
+    if (message.nonce !== "") {
+      writer.uint32(26).string(message.nonce);
     }
     return writer;
   },
@@ -1316,6 +1358,14 @@ export const LeaderId: MessageFns<LeaderId> = {
             message.epoch = longToNumber(reader.uint64());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.nonce = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1335,6 +1385,7 @@ export const LeaderId: MessageFns<LeaderId> = {
     const message = createBaseLeaderId();
     message.generation = object.generation ?? 0;
     message.epoch = object.epoch ?? 0;
+    message.nonce = object.nonce ?? "";
     return message;
   },
 };
@@ -2592,7 +2643,16 @@ export const KeptGuests: MessageFns<KeptGuests> = {
 };
 
 function createBaseWelcome(): Welcome {
-  return { epoch: 0, generation: 0, termMs: 0, renewIntervalMs: 0, sampleIntervalMs: 0, pools: [] };
+  return {
+    epoch: 0,
+    generation: 0,
+    termMs: 0,
+    renewIntervalMs: 0,
+    sampleIntervalMs: 0,
+    pools: [],
+    nonce: "",
+    standby: false,
+  };
 }
 
 export const Welcome: MessageFns<Welcome> = {
@@ -2614,6 +2674,12 @@ export const Welcome: MessageFns<Welcome> = {
     }
     for (const v of message.pools) {
       PoolSettings.encode(v!, writer.uint32(50).fork()).join();
+    }
+    if (message.nonce !== "") {
+      writer.uint32(58).string(message.nonce);
+    }
+    if (message.standby !== false) {
+      writer.uint32(64).bool(message.standby);
     }
     return writer;
   },
@@ -2679,6 +2745,22 @@ export const Welcome: MessageFns<Welcome> = {
             message.pools.push(PoolSettings.decode(reader, reader.uint32()));
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.nonce = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.standby = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2702,6 +2784,8 @@ export const Welcome: MessageFns<Welcome> = {
     message.renewIntervalMs = object.renewIntervalMs ?? 0;
     message.sampleIntervalMs = object.sampleIntervalMs ?? 0;
     message.pools = object.pools?.map((e) => PoolSettings.fromPartial(e)) || [];
+    message.nonce = object.nonce ?? "";
+    message.standby = object.standby ?? false;
     return message;
   },
 };
@@ -3600,6 +3684,128 @@ export const WithdrawCommand: MessageFns<WithdrawCommand> = {
       ? CommandHeader.fromPartial(object.header)
       : undefined;
     message.recallId = object.recallId ?? "";
+    return message;
+  },
+};
+
+function createBaseOwnerRecall(): OwnerRecall {
+  return {
+    recallId: "",
+    devices: [],
+    deadlineMs: undefined,
+    firstRung: Rung.UNSPECIFIED,
+    reason: "",
+    holdMs: undefined,
+  };
+}
+
+export const OwnerRecall: MessageFns<OwnerRecall> = {
+  encode(message: OwnerRecall, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.recallId !== "") {
+      writer.uint32(10).string(message.recallId);
+    }
+    for (const v of message.devices) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.deadlineMs !== undefined) {
+      writer.uint32(24).uint64(message.deadlineMs);
+    }
+    if (message.firstRung !== Rung.UNSPECIFIED) {
+      writer.uint32(32).int32(rungToNumber(message.firstRung));
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    if (message.holdMs !== undefined) {
+      writer.uint32(48).uint64(message.holdMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OwnerRecall {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOwnerRecall();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.recallId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.devices.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.deadlineMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.firstRung = rungFromJSON(reader.int32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.holdMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<OwnerRecall>, I>>(base?: I): OwnerRecall {
+    return OwnerRecall.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<OwnerRecall>, I>>(object: I): OwnerRecall {
+    const message = createBaseOwnerRecall();
+    message.recallId = object.recallId ?? "";
+    message.devices = object.devices?.map((e) => e) || [];
+    message.deadlineMs = object.deadlineMs ?? undefined;
+    message.firstRung = object.firstRung ?? Rung.UNSPECIFIED;
+    message.reason = object.reason ?? "";
+    message.holdMs = object.holdMs ?? undefined;
     return message;
   },
 };

@@ -1,0 +1,75 @@
+import type { Settings } from "../config/settings.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/log.ts";
+import type { Candidate, LeaseStore } from "../store/lease-store.ts";
+
+/**
+ * The lock under which a controller leads. It counts, on this process's monotonic clock, from the sending of the last renewal
+ * that Redis acknowledged, so that it ends here before it ends there: whoever comes next never leads beside this one.
+ */
+export class LeadLock {
+  readonly #store: LeaseStore;
+  readonly #candidate: Candidate;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #renewIntervalMs: number;
+  readonly #heldMs: number;
+  #sentAtMs: number;
+
+  /** `sentAtMs`: when the campaign was sent that was won; monotonic. */
+  constructor(parts: {
+    store: LeaseStore;
+    candidate: Candidate;
+    sentAtMs: number;
+    clock: Clock;
+    log: Logger;
+    settings: Pick<Settings, "lead" | "terms">;
+  }) {
+    this.#store = parts.store;
+    this.#candidate = parts.candidate;
+    this.#sentAtMs = parts.sentAtMs;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    const { lead, terms } = parts.settings;
+    this.#renewIntervalMs = lead.renewIntervalMs;
+    this.#heldMs = lead.lockMs - terms.driftMs;
+  }
+
+  isHeld(): boolean {
+    return this.#leftMs() > 0;
+  }
+
+  /** Renews it until the signal aborts; where that fails for too long, the lead is lost. */
+  async run(signal: AbortSignal): Promise<void> {
+    const watching = this.#watch(signal);
+    while (!signal.aborted && this.isHeld()) {
+      const sentAtMs = this.#clock.monotonicMs();
+      try {
+        await this.#store.holdLock(this.#candidate);
+        this.#sentAtMs = sentAtMs;
+      } catch (err) {
+        this.#log.warn({ err }, "the lead's lock could not be renewed");
+      }
+      const spentMs = this.#clock.monotonicMs() - sentAtMs;
+      await this.#clock.sleep(Math.max(0, this.#renewIntervalMs - spentMs), signal);
+    }
+    await watching;
+  }
+
+  async release(): Promise<void> {
+    await this.#store.releaseLock(this.#candidate);
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && this.isHeld()) {
+      await this.#clock.sleep(this.#leftMs(), signal);
+      // After a stall the answer may lie in the socket already.
+      if (!this.isHeld()) await this.#clock.turn();
+    }
+    if (!signal.aborted) this.#store.lose();
+  }
+
+  #leftMs(): number {
+    return this.#sentAtMs + this.#heldMs - this.#clock.monotonicMs();
+  }
+}

@@ -1,0 +1,146 @@
+import { leaseStepFromProto } from "../api/convert/lease.ts";
+import { localRecallFromProto } from "../api/convert/recall.ts";
+import { deviceFromProto, sampleFromProto } from "../api/convert/sample.ts";
+import type { AgentDesk } from "../api/ports.ts";
+import type { Desks } from "../api/server.ts";
+import type { Settings } from "../config/settings.ts";
+import { GleanerError } from "../errors/gleaner-error.ts";
+import type { ConnectRequest, ConnectResponse, Hello, Samples } from "../gen/gleaner/v1/agents.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/log.ts";
+import { AgentSession } from "./agent-session.ts";
+import type { StandbyFleet } from "./standby-fleet.ts";
+import type { StandbyRecalls } from "./standby-recalls.ts";
+
+interface StandbyParts {
+  readonly fleet: StandbyFleet;
+  readonly recalls: StandbyRecalls;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly settings: Settings;
+}
+
+/** Takes agents in while another controller leads, or none: it hears all that they say and tells them only to take back. */
+export class Standby implements AgentDesk {
+  readonly #parts: StandbyParts;
+  /** Where the leader is, as far as Redis has said; empty: not known. */
+  leaderAddress = "";
+
+  constructor(parts: StandbyParts) {
+    this.#parts = parts;
+  }
+
+  /** Recall is served, everything else is for the leader: NOT_LEADER says where it is. */
+  get desks(): Desks {
+    const { recalls } = this.#parts;
+    const refuse = () => {
+      const leader = this.leaderAddress;
+      throw new GleanerError("NOT_LEADER", { leader, elsewhere: leader && `; ${leader} leads` });
+    };
+    const served = new Map<unknown, unknown>([["recall", recalls.recall.bind(recalls)]]);
+    const refusing = new Proxy({}, { get: (_, name) => served.get(name) ?? refuse });
+    const { guests, owners, reports } = { guests: refusing, owners: refusing, reports: refusing } as Desks;
+    return { guests, owners, reports, agents: this };
+  }
+
+  async *connect(
+    incoming: AsyncIterable<ConnectRequest>,
+    signal: AbortSignal,
+  ): AsyncIterable<ConnectResponse> {
+    const messages = incoming[Symbol.asyncIterator]();
+    const first = await messages.next();
+    if (first.done === true) return;
+    const { fleet, log } = this.#parts;
+    const session = this.#welcome(first.value.body);
+    const leave = () => session.outgoing.close();
+    signal.addEventListener("abort", leave, { once: true });
+    if (signal.aborted) leave();
+    void this.#read(session, messages)
+      .catch((thrown: unknown) => {
+        log.warn({ err: thrown, agent: session.agentId }, "the agent's stream failed");
+      })
+      .then(leave);
+    try {
+      yield* session.outgoing;
+    } finally {
+      signal.removeEventListener("abort", leave);
+      if (fleet.agents.get(session.host) === session) fleet.agents.delete(session.host);
+    }
+  }
+
+  /** This controller leads from now on: the agents begin anew with it. */
+  leave(): void {
+    for (const session of this.#parts.fleet.agents.values())
+      session.outgoing.fail(new GleanerError("LEAD_TAKEN"));
+  }
+
+  #welcome(body: ConnectRequest["body"]): AgentSession {
+    const { fleet, settings, clock, log } = this.#parts;
+    const hello: Hello | null = body?.$case === "hello" ? body.value : null;
+    const problem =
+      hello === null || hello.host === "" || hello.agentId === ""
+        ? "the first message must be Hello, with host and agent_id"
+        : hello.zone === settings.zone
+          ? null
+          : `it belongs to zone ${hello.zone}, this is zone ${settings.zone}`;
+    if (hello === null || problem !== null)
+      throw new GleanerError("AGENT_REFUSED", { agentId: hello?.agentId || "(unknown)", problem: problem! });
+    const { host, agentId } = hello;
+    const session = new AgentSession({ host, agentId, reign: { epoch: 0 } });
+    const nowMs = clock.monotonicMs();
+    fleet.joined(
+      session,
+      hello.devices.map((device) => deviceFromProto(device, host)),
+      hello.leases.map((report) => leaseStepFromProto(report, nowMs)),
+    );
+    session.send({
+      $case: "welcome",
+      value: {
+        epoch: 0,
+        generation: 0,
+        nonce: "",
+        standby: true,
+        termMs: settings.terms.termMs,
+        renewIntervalMs: settings.terms.renewIntervalMs,
+        sampleIntervalMs: settings.telemetry.sampleIntervalMs,
+        pools: [],
+      },
+    });
+    for (const report of hello.recalls) this.#parts.recalls.reported(localRecallFromProto(report, nowMs));
+    log.info({ agent: agentId, host, devices: hello.devices.length }, `agent of ${host} heard on standby`);
+    return session;
+  }
+
+  async #read(session: AgentSession, messages: AsyncIterator<ConnectRequest>): Promise<void> {
+    const { fleet, recalls, clock } = this.#parts;
+    for (;;) {
+      const { done, value } = await messages.next();
+      if (done === true) return;
+      const nowMs = clock.monotonicMs();
+      switch (value.body?.$case) {
+        case "samples":
+          this.#samples(session, value.body.value);
+          break;
+        case "leaseReport":
+          fleet.stepped(leaseStepFromProto(value.body.value, nowMs));
+          break;
+        case "recallReport":
+          recalls.reported(localRecallFromProto(value.body.value, nowMs));
+          break;
+        default:
+          // What is for the leader.
+          break;
+      }
+    }
+  }
+
+  #samples(session: AgentSession, { samples }: Samples): void {
+    const { fleet, clock, log } = this.#parts;
+    for (const message of samples)
+      try {
+        fleet.take(session, sampleFromProto(message, clock.monotonicMs()));
+      } catch (thrown) {
+        log.warn({ err: thrown, agent: session.agentId, device: message.device }, "a sample was left out");
+      }
+  }
+}
