@@ -153,7 +153,7 @@ describe("the ladder on real processes", () => {
     expect(await rig.controller.reached("g1:1", "paused")).toMatchObject({ mover: "activity" });
   });
 
-  it("keeps the newest output within the limit, and says how much it dropped", async () => {
+  it("I11: keeps the newest output within the limit, and says how much it dropped", async () => {
     await using rig = await AgentRig.up();
     const command = sh(
       "i=0; while [ $i -lt 20000 ]; do echo line-$i; i=$((i+1)); done; echo the end; sleep 1000",

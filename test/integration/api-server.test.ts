@@ -239,7 +239,7 @@ describe("errors", () => {
     expect(errorDetails(error).info?.reason).toBe("INVALID_FIELD");
   });
 
-  it("an oversized request is refused before it is read", async () => {
+  it("I11: an oversized request is refused before it is read", async () => {
     await using api = await startTestApi(testDesks(), { api: { messageBytesMax: 10_000 } });
     const error = await failure(api.clients.guests.cancel({ id: "g-1", reason: "x".repeat(20_000) }));
     expect(error).toMatchObject({ code: "REQUEST_TOO_LARGE", details: { bytesMax: "10000" } });
@@ -302,7 +302,7 @@ describe("a caller that leaves", () => {
   });
 });
 
-describe("I11: streams are bounded", () => {
+describe("streams are bounded", () => {
   it("I11: a watcher that does not read is cut off, and told to begin again", async () => {
     const cutOff = Promise.withResolvers<void>();
     const change: GuestChange = { guest: { ...sampleGuest, reason: "x".repeat(1_000) }, atMs: 0 };

@@ -203,7 +203,7 @@ describe("books kept on a thread of their own", () => {
     expect(readdirSync(dir)).toContain("ledger.sqlite.damaged-1");
   });
 
-  it("are kept by another thread when theirs dies: nothing is lost or counted twice, and until then they say so", async () => {
+  it("I11: are kept by another thread when theirs dies: nothing is lost or counted twice, and until then they say so", async () => {
     await stream.append([deviceEvent("gpu-0", 0), lent]);
     const books = await open({ maxOldGenerationSizeMb: 24, maxYoungGenerationSizeMb: 4 });
     expect(books.problem).toBe(null);

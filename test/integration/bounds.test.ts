@@ -22,6 +22,8 @@ import { LeaseStore } from "../../src/store/lease-store.ts";
 import { LedgerStream } from "../../src/store/ledger-stream.ts";
 import { OwnerStore } from "../../src/store/owner-store.ts";
 import { AgentRig, gpu, sh, testSettings } from "../support/agent/agent-rig.ts";
+import { startTestApi } from "../support/api-desks.ts";
+import { processGuest } from "../support/controller.ts";
 import { freshZone, startTestRedis, type TestRedis } from "../support/redis.ts";
 
 const log = createLogger({ name: "test", level: "silent" });
@@ -190,4 +192,13 @@ it("I11: HTTP serves only so many connections", async () => {
   await once(refused, "close");
   expect(refused.bytesRead).toBe(0);
   for (const socket of sockets) socket.destroy();
+});
+
+it("I11: a batch of more guests than allowed is refused whole", async () => {
+  await using api = await startTestApi();
+  const requests = Array.from({ length: settings.queue.batchMax + 1 }, () => ({ spec: processGuest() }));
+  await expect(api.clients.guests.submitBatch({ requests })).rejects.toMatchObject({
+    code: "BATCH_TOO_LARGE",
+    details: { count: "1001", countMax: "1000" },
+  });
 });

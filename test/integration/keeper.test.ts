@@ -29,7 +29,7 @@ async function gone(rig: KeeperRig, pid: number): Promise<void> {
 }
 
 describe("a keeper", () => {
-  it("starts an agent that was killed again, and the guest goes on", async () => {
+  it("I11: starts an agent that was killed again, and the guest goes on", async () => {
     const { rig, pid } = await withGuest();
     await using _ = rig;
     rig.controller.received.length = 0;

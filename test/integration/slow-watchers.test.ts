@@ -48,7 +48,7 @@ async function statusOnReading(stream: ClientHttp2Stream): Promise<GrpcStatus> {
   return promise;
 }
 
-describe("I11: who does not read is cut off, not buffered", () => {
+describe("who does not read is cut off, not buffered", () => {
   it("I11: 10,000 changes leave the memory as it was though watchers read nothing, and the others hear of each", async () => {
     await using redis = await startTestRedis();
     await using test = await startTestController({ redisUrl: redis.url });

@@ -41,7 +41,7 @@ describe("the private Redis", () => {
     expect(isAlive(pid)).toBe(false);
   });
 
-  it("is started again on the same address after kill -9, with its data", async () => {
+  it("I11: is started again on the same address after kill -9, with its data", async () => {
     await using server = await startTestRedis("always");
     const client = new Redis(server.url, { retryStrategy: () => 20, maxRetriesPerRequest: null });
     client.on("error", () => {});

@@ -129,7 +129,7 @@ describe("dcgm-exporters over HTTP", () => {
     }
   });
 
-  it("are asked again after trouble, which is said once when it begins and once when it is over", async () => {
+  it("I11: are asked again after trouble, which is said once when it begins and once when it is over", async () => {
     let scrapes = 0;
     const url = await exporter((_, response) => {
       scrapes += 1;

@@ -35,6 +35,23 @@ export function invariantsInSpec(): string[] {
   return [...readSpec().matchAll(/^## (I\d+) — /gm)].map(([, invariant = ""]) => invariant);
 }
 
+/** A row of I11's table: what is bounded, by which settings, and the names of the tests that drive it to its limit. */
+export interface SpecBound {
+  readonly what: string;
+  readonly settings: readonly string[];
+  readonly tests: readonly string[];
+}
+
+export function boundsInSpec(): SpecBound[] {
+  const [, section = ""] = /^## I11 — (.*?)<!-- tests I11 -->/ms.exec(readSpec()) ?? [];
+  const rows = [...section.matchAll(/^\| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$/gm)].slice(1);
+  return rows.map(([, what = "", bound = "", , tests = ""]) => ({
+    what,
+    settings: [...bound.matchAll(/`(\w+\.\w+)`/g)].map(([, path = ""]) => path),
+    tests: tests.split("<br>"),
+  }));
+}
+
 /** The spec with its lists made anew from the tests. */
 export function specFromCode(): string {
   const tests = testsInCode();

@@ -229,7 +229,7 @@ describe("the reason of a device that stays unlent", () => {
     expect(unlentOf(snapshot({ pools: [view], devices: [device("GPU-a")], guests }))).toEqual([reason]);
   });
 
-  it("tells no guests from none that fits and from the cycle's limit", () => {
+  it("I11: tells no guests from none that fits and from the cycle's limit", () => {
     const devices = [device("GPU-a"), device("GPU-b")];
     expect(unlentOf(snapshot({ devices, guests: [guest("g-1")] }))).toEqual([null, "no_guests"]);
     expect(
