@@ -48,7 +48,7 @@ export async function runController(
   const warm = new StandbyFleet(forecaster, clock, settings.telemetry.staleMs);
   const newId = () => surroundings.newId();
   const passedOn = new StandbyRecalls({ fleet: warm, clock, log, newId });
-  const standby = new Standby({ fleet: warm, recalls: passedOn, clock, log, settings });
+  const standby = new Standby({ fleet: warm, recalls: passedOn, clock, log, metrics, settings });
   const reception = new Reception(standby.desks);
   const ended = new AbortController();
   const { signal: lost } = ended;

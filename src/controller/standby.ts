@@ -8,6 +8,7 @@ import { GleanerError } from "../errors/gleaner-error.ts";
 import type { ConnectRequest, ConnectResponse, Hello, Samples } from "../gen/gleaner/v1/agents.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
+import type { Metrics } from "../runtime/metrics.ts";
 import { AgentSession } from "./agent-session.ts";
 import type { StandbyFleet } from "./standby-fleet.ts";
 import type { StandbyRecalls } from "./standby-recalls.ts";
@@ -17,6 +18,7 @@ interface StandbyParts {
   readonly recalls: StandbyRecalls;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly metrics: Metrics;
   readonly settings: Settings;
 }
 
@@ -25,6 +27,7 @@ export class Standby implements AgentDesk {
   readonly #parts: StandbyParts;
   /** Where the leader is, as far as Redis has said; empty: not known. */
   leaderAddress = "";
+  #hasLeft = false;
 
   constructor(parts: StandbyParts) {
     this.#parts = parts;
@@ -50,7 +53,7 @@ export class Standby implements AgentDesk {
     const messages = incoming[Symbol.asyncIterator]();
     const first = await messages.next();
     if (first.done === true) return;
-    const { fleet, log } = this.#parts;
+    const { fleet, log, metrics } = this.#parts;
     const session = this.#welcome(first.value.body);
     const leave = () => session.outgoing.close();
     signal.addEventListener("abort", leave, { once: true });
@@ -64,18 +67,22 @@ export class Standby implements AgentDesk {
       yield* session.outgoing;
     } finally {
       signal.removeEventListener("abort", leave);
-      if (fleet.agents.get(session.host) === session) fleet.agents.delete(session.host);
+      if (fleet.agents.get(session.host) === session) {
+        fleet.agents.delete(session.host);
+        if (!this.#hasLeft) metrics.agentsConnected.set(fleet.agents.size);
+      }
     }
   }
 
   /** This controller leads from now on: the agents begin anew with it. */
   leave(): void {
+    this.#hasLeft = true;
     for (const session of this.#parts.fleet.agents.values())
       session.outgoing.fail(new GleanerError("LEAD_TAKEN"));
   }
 
   #welcome(body: ConnectRequest["body"]): AgentSession {
-    const { fleet, settings, clock, log } = this.#parts;
+    const { fleet, settings, clock, log, metrics } = this.#parts;
     const hello: Hello | null = body?.$case === "hello" ? body.value : null;
     const problem =
       hello === null || hello.host === "" || hello.agentId === ""
@@ -93,6 +100,7 @@ export class Standby implements AgentDesk {
       hello.devices.map((device) => deviceFromProto(device, host)),
       hello.leases.map((report) => leaseStepFromProto(report, nowMs)),
     );
+    metrics.agentsConnected.set(fleet.agents.size);
     session.send({
       $case: "welcome",
       value: {
