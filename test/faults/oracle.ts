@@ -14,7 +14,7 @@ export interface OracleLine {
 /** How a guest takes its notice: leaves at once, checkpoints for a while, or stays until it is killed. */
 export type Manners = "leaves" | "checkpoints" | "stays";
 
-export const leaveMs: Readonly<Record<Manners, number>> = { leaves: 0, checkpoints: 1_200, stays: Infinity };
+export const leaveMs: Readonly<Record<Manners, number>> = { leaves: 0, checkpoints: 1_000, stays: Infinity };
 export const tickMs = 10;
 /** From its start to its first tick. */
 export const startMs = 200;

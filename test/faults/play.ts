@@ -1,6 +1,7 @@
 import { cpSync, existsSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { processesNaming } from "../../src/cli/processes.ts";
 import { doubled } from "./oracle.ts";
 import { insist } from "./owners.ts";
@@ -36,6 +37,9 @@ export interface RowResult {
   /** Logs and the oracle's file, kept where something was violated. */
   readonly keptDir: string | null;
 }
+
+/** For a dump of what a process holds to reach its log. */
+const dumpMs = 200;
 
 interface Findings extends Pick<RowResult, "cells" | "violations"> {
   readonly recalls: RecallResult[];
@@ -77,7 +81,11 @@ export async function playRow(
     }
     const parts = [stack.controller, stack.agent, stack.redis];
     result.restarts = parts.reduce((sum, each) => sum + each.restarts, 0);
-    if (hasViolations(result)) result.keptDir = keep(dir);
+    if (hasViolations(result)) {
+      for (const each of [stack.controller, stack.agent]) each.signal("SIGUSR2");
+      await sleep(dumpMs);
+      result.keptDir = keep(dir);
+    }
   } catch (thrown) {
     result.violations.push(notHealed(thrown));
   }

@@ -23,6 +23,8 @@ export interface Play {
   readonly guest: string;
   /** In the end; null: the queue does not know it. */
   readonly finalState: GuestState | null;
+  /** Why it has come to no end, in the product's words; empty where it has. */
+  readonly stuckBecause: string;
   readonly path: Path;
   /** The Recall that came during the fault; null: none was sent here. */
   readonly served: Served | null;
@@ -74,11 +76,13 @@ export async function playRound(
   await round.ownersDone();
   const doneAtMs = nowMs();
   const finalStates = await round.finish();
+  const stuck = await round.explainStuck(finalStates);
   const plays = states.map((state, i) => ({
     state,
     device: deviceName(i),
     guest: round.guestOn(i),
     finalState: finalStates.get(round.guestOn(i)) ?? null,
+    stuckBecause: stuck.get(round.guestOn(i)) ?? "",
     path: pathOf(i),
     served: served[i] ?? null,
   }));
@@ -188,6 +192,17 @@ class Round {
       if (allEnded || nowMs() > giveUpAtMs) return states;
       await sleep(30);
     }
+  }
+
+  async explainStuck(states: ReadonlyMap<string, GuestState>): Promise<Map<string, string>> {
+    const stuck = this.guests().filter((id) => !finalStates.has(states.get(id) ?? GuestState.UNSPECIFIED));
+    const explanations = stuck.map(async (id) => {
+      const explain = () => this.#stack.clients.guests.explain({ id });
+      const { reasonCode, obstacles } = await insist(explain, readyMsMax);
+      const devices = obstacles.map((each) => `${each.reasonCode} ×${each.devices}`);
+      return [id, [reasonCode, ...devices].join(", ")] as const;
+    });
+    return new Map(await Promise.all(explanations));
   }
 
   #in(holds: (state: StruckState) => boolean): number[] {

@@ -15,7 +15,10 @@ const slackMs = 150;
 /** A guest that is thawed to hear its notice may tick once more before it hears. */
 const thawMs = 150;
 
-export function judgeGuest({ guest, finalState, device }: Play, lines: readonly OracleLine[]): Violation[] {
+export function judgeGuest(
+  { guest, finalState, device, stuckBecause }: Play,
+  lines: readonly OracleLine[],
+): Violation[] {
   const ends = lines.filter((line) => line.guest === guest && line.what === "end").length;
   if (guest === "") return [{ kind: "not healed", detail: `no guest could be submitted for ${device}` }];
   if (finalState === null) return [{ kind: "lost", detail: `${guest} is unknown to the queue` }];
@@ -23,7 +26,7 @@ export function judgeGuest({ guest, finalState, device }: Play, lines: readonly 
   if (finalState === GuestState.FAILED || finalState === GuestState.CANCELLED)
     return [{ kind: "lost", detail: `${guest} is ${state}` }];
   if (finalState !== GuestState.SUCCEEDED)
-    return [{ kind: "not healed", detail: `${guest} is still ${state} on ${device}` }];
+    return [{ kind: "not healed", detail: `${guest} is still ${state} on ${device}: ${stuckBecause}` }];
   if (ends === 0) return [{ kind: "lost", detail: `${guest} is ${state} and never ended` }];
   return ends === 1 ? [] : [{ kind: "doubled", detail: `${guest} ended ${ends} times` }];
 }

@@ -36,14 +36,14 @@ export interface FaultStack extends AsyncDisposable {
   readonly oracle: Oracle;
 }
 
-export const deadlineMs = 3_000;
+export const deadlineMs = 3_500;
 /** The longest notice that a guest of these runs asks for. */
-export const noticeMs = 2_000;
+export const noticeMs = 1_500;
 
 /** A fleet that lives fast. Each device is a pool, so that a test can say which guest goes where. */
 const settings = {
   cycle: { intervalMs: 50, intervalMsMin: 5 },
-  terms: { termMs: 2_000, renewIntervalMs: 400, driftMs: 100 },
+  terms: { termMs: 1_500, renewIntervalMs: 400, driftMs: 100 },
   telemetry: { sampleIntervalMs: 250, staleMs: 2_000 },
   forecast: { fitChanceMin: 0, evictionPenaltyMs: 0, resumeIdleMsMin: 50, earlyReturnMs: 0 },
   guest: { startMs: 0, noticeMs, checkpointIntervalMs: 1_000, backoffMsMin: 0 },
@@ -108,7 +108,15 @@ export async function startStack(devices: number, needs: StackNeeds): Promise<Fa
   const listen = ["--api-address", apiAddress, "--http-address", await freeAddress()];
   const controller = undo.use(roleProcess("controller", listen, { REDIS_URL: redisWirePath }));
   const telemetry = ["--telemetry", `replay:${join(dir, "idle.csv")}`, "--loop"];
-  const place = ["--controller", wireAddress, "--recall-listen", recallAddress, "--host", "host-a"];
+  const place = [
+    "--controller",
+    wireAddress,
+    "--recall-listen",
+    recallAddress,
+    "--host",
+    "host-a",
+    "--no-keeper",
+  ];
   const agent = undo.use(roleProcess("agent", [...telemetry, ...place], {}));
   await controller.start();
   await agent.start();
@@ -153,8 +161,12 @@ function redisProcess(dir: string, dataDir: string, socket: string, appendfsync:
   };
   return new FaultProcess({
     name: "redis",
-    command: "redis-server",
-    words: Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]),
+    // Ends with us, however we end.
+    command: "setpriv",
+    words: [
+      ..."--pdeathsig TERM -- redis-server".split(" "),
+      ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]),
+    ],
     env: {},
     cwd: dir,
     logPath: join(dir, "redis.log"),
