@@ -144,12 +144,12 @@ agent_ended() {
     wait "$agent"
     status=$?
   fi
-  ended=$agent agent=''
+  agent=''
   # It was told to leave, by us or by somebody else, and did so in order.
   [ "$status" != 0 ] || leave 0
   [ -z "$stopping_at" ] || return
-  # It never got going, and there is nobody to look after: whoever started us hears of it.
-  [ -z "$NODE_CHANNEL_FD" ] || [ "$writer" = "$ended" ] || [ -n "$duties" ] || leave "$status"
+  # None ever got going, and there is nobody to look after: whoever started us hears of it.
+  [ -n "$writer" ] || [ -n "$duties" ] || leave "$status"
   [ $((now - began)) -lt $steady_cs ] || delay_s=$delay_s_min
   start_at=$((now + delay_s * 100))
   say "the agent ended (status $status); starting it again in $delay_s s"
