@@ -12,6 +12,8 @@ export interface BooksWorkerData {
   readonly redisUrl: string;
   readonly zone: string;
   readonly ledger: Settings["ledger"];
+  /** Another controller has kept the books since: what the file holds does not lead to what is. */
+  readonly anew: boolean;
   readonly logLevel: LogLevel;
 }
 

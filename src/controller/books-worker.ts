@@ -3,7 +3,7 @@ import { reportToProto } from "../api/convert/report.ts";
 import type { ReportQuery } from "../api/ports.ts";
 import { toPlainError } from "../errors/plain-error.ts";
 import { GetReportResponse } from "../gen/gleaner/v1/reports.ts";
-import { openBooks, type Books } from "../report/books.ts";
+import { openBooks, openBooksAnew, type Books } from "../report/books.ts";
 import { startDrain, type Drain } from "../report/drain.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { createLogger } from "../runtime/log.ts";
@@ -67,13 +67,14 @@ async function answerTo(question: ToBooks): Promise<FromBooks> {
 
 async function openAll(): Promise<Open> {
   const redis = await connectRedis(data.redisUrl, { name: "books", logger: log });
-  const books = openBooks(data.path, () => {
-    log.error(
-      { path: data.path },
-      "the books are damaged: they are set aside, and begin anew from the stream",
-    );
+  const { path } = data;
+  const begunAnew = () => {
+    log.error({ path }, "the books are set aside, and begin anew from the stream");
     tell({ kind: "begunAnew" });
-  });
+  };
+  const books = data.anew
+    ? openBooksAnew(path, begunAnew, "Another controller has led, and has the books of that time.")
+    : openBooks(path, begunAnew);
   tellEnded(books);
   const drain = startDrain({
     stream: new LedgerStream(redis, data.zone, data.ledger, log),

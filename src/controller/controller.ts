@@ -95,7 +95,8 @@ export async function runController(
     });
     const queue = await surroundings.openQueue();
     undoLead.defer(() => queue.close());
-    const books = await surroundings.openBooks();
+    const booksAnew = won.before !== "" && won.before !== place.holder;
+    const books = await surroundings.openBooks(booksAnew);
     undoLead.defer(() => books.close());
     const reign = new Reign(store, won, () => lock.isHeld());
     const parts = {
@@ -107,6 +108,7 @@ export async function runController(
       passedOn,
       queue,
       books,
+      booksAnew,
       surroundings,
       settings,
       log,

@@ -51,6 +51,8 @@ export interface LeaderParts {
   readonly passedOn: StandbyRecalls;
   readonly queue: GuestQueue;
   readonly books: Books;
+  /** They know nothing of what began before. */
+  readonly booksAnew: boolean;
   readonly surroundings: Surroundings;
   readonly settings: Settings;
   readonly log: Logger;
@@ -145,6 +147,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
   await recover({ fleet, store, queue, guests, clock, log });
   await quarantines.load();
   await memory.load();
+  if (parts.booksAnew) await tellAnew({ fleet, signals, journal, clock });
   const aliveAtMs = books.seenToMs;
   if (aliveAtMs !== null) journal.write({ type: "outage", atMs: clock.wallMs(), sinceMs: aliveAtMs });
   journal.write({ type: "alive", atMs: clock.wallMs() });

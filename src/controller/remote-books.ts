@@ -48,7 +48,7 @@ export class RemoteBooks {
   /** Resolves when all that the stream held is booked. Throws BOOKS_UNREADABLE, REDIS_UNREACHABLE. */
   static async open(options: RemoteBooksOptions): Promise<RemoteBooks> {
     const books = new RemoteBooks(options);
-    await books.#open();
+    await books.#open(options.anew);
     return books;
   }
 
@@ -122,9 +122,9 @@ export class RemoteBooks {
     }
   }
 
-  async #open(): Promise<void> {
+  async #open(anew = false): Promise<void> {
     const { clock: _clock, log, limits: resourceLimits = limits, ...data } = this.#options;
-    const workerData: BooksWorkerData = { ...data, logLevel: log.level as LogLevel };
+    const workerData: BooksWorkerData = { ...data, anew, logLevel: log.level as LogLevel };
     const thread: Thread = new AskedThread({
       file: new URL("books-worker.ts", import.meta.url),
       task: "keeps the books",

@@ -32,8 +32,8 @@ export interface Surroundings {
   connectRedis(): Promise<Redis>;
   /** Throws REDIS_UNREACHABLE, REDIS_UNSUITABLE. */
   openQueue(): Promise<GuestQueue>;
-  /** Throws BOOKS_UNREADABLE, REDIS_UNREACHABLE. */
-  openBooks(): Promise<Books>;
+  /** `anew`: another controller has kept them since. Throws BOOKS_UNREADABLE, REDIS_UNREACHABLE. */
+  openBooks(anew: boolean): Promise<Books>;
   createDecider(settings: CycleSettings): Decider;
   /** Throws INSECURE_LISTEN, LISTEN_FAILED. */
   serveApi(options: ApiServerOptions): Promise<RunningServer>;
@@ -73,8 +73,8 @@ export function systemSurroundings(options: SystemOptions): Surroundings {
         headsMax: settings.cycle.headsMax,
         logger: log,
       }),
-    openBooks: () =>
-      RemoteBooks.open({ path: join(dataDir, "ledger.sqlite"), redisUrl, zone, ledger, clock, log }),
+    openBooks: (anew) =>
+      RemoteBooks.open({ path: join(dataDir, "ledger.sqlite"), redisUrl, zone, ledger, anew, clock, log }),
     createDecider: (cycle) => {
       const kept = keptDecisions({ dataDir, settings, release: version, clock, log, metrics });
       return createDecider({ workerAboveDevices, settings: cycle, kept });

@@ -58,6 +58,11 @@ export function openBooks(
   return new MendingBooks({ path, begunAnew, bounds });
 }
 
+/** As `openBooks`, for who is not to go on from the file that is there since something that happened is not in it. */
+export function openBooksAnew(path: string, begunAnew: () => void, why: string): Books {
+  return new MendingBooks({ path, begunAnew, bounds: kept }, why);
+}
+
 interface BooksPlan {
   readonly path: string;
   readonly begunAnew: () => void;
@@ -78,10 +83,10 @@ function openSqlBooks(plan: BooksPlan): SqlBooks {
   }
 }
 
-function beginAnew(plan: BooksPlan): SqlBooks {
+function beginAnew(plan: BooksPlan, why?: string): SqlBooks {
   const { path, begunAnew } = plan;
   const setAside = moveAside(path);
-  const books = new SqlBooks(openForWriting(path).db, plan, setAside);
+  const books = new SqlBooks(openForWriting(path).db, plan, setAside, why);
   begunAnew();
   return books;
 }
@@ -91,9 +96,9 @@ class MendingBooks implements Books {
   readonly #plan: BooksPlan;
   #books: SqlBooks;
 
-  constructor(plan: BooksPlan) {
+  constructor(plan: BooksPlan, whyAnew?: string) {
     this.#plan = plan;
-    this.#books = openSqlBooks(plan);
+    this.#books = whyAnew === undefined ? openSqlBooks(plan) : beginAnew(plan, whyAnew);
   }
 
   apply(entries: readonly LedgerEntry[]): void {
@@ -177,7 +182,12 @@ class SqlBooks implements Books {
   #exactFromMs = 0;
   #entriesUnpruned = 0;
 
-  constructor(db: DatabaseSync, { path, bounds }: BooksPlan, setAside: string | null) {
+  constructor(
+    db: DatabaseSync,
+    { path, bounds }: BooksPlan,
+    setAside: string | null,
+    why = "Older books could not be read.",
+  ) {
     this.#db = db;
     this.#bounds = bounds;
     this.#reader = reader(db, path);
@@ -185,11 +195,7 @@ class SqlBooks implements Books {
     this.#records = openRecords(db);
     this.#load();
     if (setAside !== null)
-      this.#records.gap(
-        0,
-        0,
-        `Older books could not be read. They were set aside as ${setAside}; these begin anew.`,
-      );
+      this.#records.gap(0, 0, `${why} They were set aside as ${setAside}; these begin anew.`);
   }
 
   report(query: ReportQuery): Report {

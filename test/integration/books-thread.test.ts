@@ -87,6 +87,7 @@ describe("books kept on a thread of their own", () => {
       redisUrl: server.url,
       zone,
       ledger,
+      anew: false,
       clock: systemClock,
       log,
     };

@@ -113,12 +113,23 @@ it("I2, I3: the standby takes the lead when the leader leaves, with its guests, 
   const atStandby = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
   await atStandby.connect(standby.controller.apiAddress, { leases: [atLeader.leaseReport(lease)] });
 
-  const leftAtMs = performance.now();
+  const client = await connectRedis(redis.url, { name: "test" });
   await leader.stop();
+  const heldBy = await client.get(zoneKeys("default").lock);
+  expect(heldBy, "a lock that was given up is not waited for").not.toEqual(
+    expect.stringContaining(leader.controller.apiAddress),
+  );
+  client.disconnect();
   expect(await atStandby.ended).toMatchObject({ code: "LEAD_TAKEN" });
-  expect(performance.now() - leftAtMs, "a lock that was given up is not waited for").toBeLessThan(3_000);
   await atStandby.connect(standby.controller.apiAddress, { leases: [atLeader.leaseReport(lease)] });
   expect(await untilState(standby, id, GuestState.RUNNING)).toMatchObject({ attempts: 1 });
+  // The books of before lie with the other; these know the lease that goes on, and say what they lack.
+  const report = await standby.clients.reports.getReport({ pricePerGpuHour: 1, pool: "" });
+  expect(report).toMatchObject({
+    balanced: true,
+    gaps: expect.arrayContaining([expect.stringContaining("Another controller has led")]),
+    guestsByState: { running: 1 },
+  });
   atLeader.disconnect();
   atStandby.disconnect();
 });
