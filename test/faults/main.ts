@@ -44,6 +44,12 @@ const progress = (row: string) => {
 
 const results: RowResult[] = [];
 const waiting = [...chosen];
+// What is known by then; the processes see that we are gone, and end.
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () => {
+    finish();
+    process.exit(130);
+  });
 await Promise.all(
   Array.from({ length: parallel }, async () => {
     for (let row = waiting.shift(); row !== undefined; row = waiting.shift()) {
@@ -60,9 +66,14 @@ await Promise.all(
     }
   }),
 );
-const inOrder = chosen.flatMap(({ name }) => results.filter(({ row }) => row === name));
-const tookMs = performance.now() - startedMs;
-process.stdout.write(
-  values.json ? `${JSON.stringify({ tookMs, rows: inOrder }, null, 2)}\n` : renderMatrix(inOrder, tookMs),
-);
-if (inOrder.some(hasViolations)) process.exitCode = 1;
+finish();
+
+/** The table of the rows so far. */
+function finish(): void {
+  const inOrder = chosen.flatMap(({ name }) => results.filter(({ row }) => row === name));
+  const tookMs = performance.now() - startedMs;
+  process.stdout.write(
+    values.json ? `${JSON.stringify({ tookMs, rows: inOrder }, null, 2)}\n` : renderMatrix(inOrder, tookMs),
+  );
+  if (inOrder.some(hasViolations)) process.exitCode = 1;
+}

@@ -43,6 +43,8 @@ const dumpMs = 200;
 
 interface Findings extends Pick<RowResult, "cells" | "violations"> {
   readonly recalls: RecallResult[];
+  restarts: number;
+  keptDir: string | null;
 }
 
 /** Every device in one state at a time, or all states at once. */
@@ -70,6 +72,17 @@ export async function playRow(
     keptDir: null as string | null,
   };
   if (skipped !== null) return result;
+  const stacks = row.afresh === true ? rounds.map((round) => [round]) : [rounds];
+  for (const ofStack of stacks) await playStack(row, ofStack, result, onRound);
+  return result;
+}
+
+async function playStack(
+  row: Row,
+  rounds: readonly (readonly StruckState[])[],
+  result: Findings,
+  onRound: () => void,
+): Promise<void> {
   let dir = "";
   try {
     await using stack = await startStack(rounds[0]!.length, row.needs);
@@ -80,7 +93,7 @@ export async function playRow(
       result.violations.push(notHealed(thrown));
     }
     const parts = [stack.controller, stack.agent, stack.redis];
-    result.restarts = parts.reduce((sum, each) => sum + each.restarts, 0);
+    result.restarts += parts.reduce((sum, each) => sum + each.restarts, 0);
     if (hasViolations(result)) {
       for (const each of [stack.controller, stack.agent]) each.signal("SIGUSR2");
       await sleep(dumpMs);
@@ -91,7 +104,6 @@ export async function playRow(
   }
   const left = dir === "" ? [] : processesNaming(dir);
   if (left.length > 0) result.violations.push(notHealed(new Error(`processes are left: ${left.join(", ")}`)));
-  return result;
 }
 
 async function playRounds(

@@ -9,6 +9,8 @@ export interface Row {
   readonly name: string;
   readonly needs: StackNeeds;
   readonly lastsMs: number;
+  /** Each round has a stack of its own: what strikes twice in a row is something else. */
+  readonly afresh?: boolean;
   /** `guests`: those under way. */
   strike(stack: FaultStack, guests: readonly string[]): Promise<void> | void;
   heal(stack: FaultStack, guests: readonly string[]): Promise<void> | void;
@@ -30,6 +32,8 @@ const jumpS = 10;
 export const rows: readonly Row[] = [
   kill("kill -9 controller", "controller"),
   kill("kill -9 agent", "agent"),
+  killKept(),
+  killKeeper(),
   kill("kill -9 redis (everysec)", "redis", { appendfsync: "everysec" }),
   kill("kill -9 redis (always)", "redis", { appendfsync: "always" }),
   signalGuests("kill -9 guest", "SIGKILL", null),
@@ -61,6 +65,36 @@ function kill(name: string, part: Part, needs: StackNeeds = {}): Row {
     lastsMs: downMs,
     strike: (stack) => stack[part].kill(),
     heal: (stack) => stack[part].start(),
+    skipped: always,
+  };
+}
+
+/** Its keeper starts it again after a second, and later each time that it does not last. */
+function killKept(): Row {
+  let before = 0;
+  return {
+    name: "kill -9 agent, kept",
+    needs: { keeper: true },
+    lastsMs: downMs,
+    afresh: true,
+    strike: ({ agent }) => {
+      before = agent.readied;
+      agent.killKept();
+    },
+    heal: ({ agent }) => agent.keptAgain(before),
+    skipped: always,
+  };
+}
+
+/** The agent goes on without; a supervisor starts another, which finds it. */
+function killKeeper(): Row {
+  return {
+    name: "kill -9 keeper",
+    needs: { keeper: true },
+    lastsMs: downMs,
+    afresh: true,
+    strike: ({ agent }) => agent.kill(),
+    heal: ({ agent }) => agent.startKeeper(),
     skipped: always,
   };
 }

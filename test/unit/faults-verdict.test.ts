@@ -66,8 +66,8 @@ describe("what the real faults are judged by", () => {
     const judged = (more: Parameters<typeof served>[0]) =>
       kinds(judgeRecall(play({ served: served(more) }), [], 9_000));
     expect(judged({ releasedAtMs: null })).toEqual(["late"]);
-    expect(judged({ releasedAtMs: 5_000 })).toEqual(["late"]);
-    expect(judged({ askedAtMs: -3_500 })).toEqual(["late"]);
+    expect(judged({ releasedAtMs: 6_500 })).toEqual(["late"]);
+    expect(judged({ askedAtMs: -5_000 })).toEqual(["late"]);
   });
 
   it("finds guests that work on after their owner was told that they do not", () => {

@@ -25,6 +25,9 @@ export class FaultProcess implements AsyncDisposable {
   #child: ChildProcess | null = null;
   /** We want it gone. */
   #down = false;
+  /** Of the process that serves, where a keeper stands between: it has been ready so often, and has this pid. */
+  #readied = 0;
+  #servingPid = 0;
   restarts = 0;
 
   constructor(plan: ProcessPlan) {
@@ -41,6 +44,11 @@ export class FaultProcess implements AsyncDisposable {
     closeSync(log);
     this.#child = child;
     this.#down = false;
+    child.on("message", (message) => {
+      if (!isReadyMessage(message)) return;
+      this.#readied += 1;
+      this.#servingPid = message.pid;
+    });
     const ended = once(child, "exit").then(() => {
       const tail = textOf(logPath).trimEnd().split("\n").slice(-5).join("\n");
       throw new Error(`${name} ended while it started:\n${tail}`);
@@ -56,6 +64,25 @@ export class FaultProcess implements AsyncDisposable {
 
   signal(signal: NodeJS.Signals): void {
     this.#child?.kill(signal);
+  }
+
+  /** Kills the process that its keeper keeps. */
+  killKept(): void {
+    process.kill(this.#servingPid, "SIGKILL");
+  }
+
+  /** Resolves when its keeper has started it once more than `times` before. */
+  async keptAgain(times: number): Promise<void> {
+    while (this.#readied <= times) await sleep(20);
+  }
+
+  /** Starts another keeper, which finds what runs: nobody says that it is ready. */
+  startKeeper(): void {
+    this.start().catch(() => {}); // it is told to end with the rest
+  }
+
+  get readied(): number {
+    return this.#readied;
   }
 
   async kill(): Promise<void> {

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { connectClients, type Clients } from "../../../src/api/client.ts";
-import { gleaner } from "../../support/cli.ts";
+import { gleaner } from "../../../src/cli/self.ts";
+import { keeperCommand } from "../../../src/keeper/keeper-command.ts";
 import { Oracle } from "../oracle.ts";
 import { freeAddress } from "./free-address.ts";
 import { FaultProcess } from "./process.ts";
@@ -14,6 +15,8 @@ import { WallClock } from "./wall-clock.ts";
 
 /** What a row wants to be different from a plain stack. */
 export interface StackNeeds {
+  /** The agent has its keeper, as it has unless it is told otherwise; without, the test starts it again. */
+  readonly keeper?: boolean;
   readonly appendfsync?: "always" | "everysec";
   readonly smallDisk?: "agent" | "controller" | "redis";
   readonly wallClock?: "agent" | "controller";
@@ -36,14 +39,18 @@ export interface FaultStack extends AsyncDisposable {
   readonly oracle: Oracle;
 }
 
-export const deadlineMs = 3_500;
+export const deadlineMs = 5_000;
 /** The longest notice that a guest of these runs asks for. */
 export const noticeMs = 1_500;
+
+const host = "host-a";
+/** For an agent to vacate its guests when all is over. */
+const patienceMs = 8_000;
 
 /** A fleet that lives fast. Each device is a pool, so that a test can say which guest goes where. */
 const settings = {
   cycle: { intervalMs: 50, intervalMsMin: 5 },
-  terms: { termMs: 1_500, renewIntervalMs: 400, driftMs: 100 },
+  terms: { termMs: 2_900, renewIntervalMs: 500, driftMs: 100 },
   telemetry: { sampleIntervalMs: 250, staleMs: 2_000 },
   forecast: { fitChanceMin: 0, evictionPenaltyMs: 0, resumeIdleMsMin: 50, earlyReturnMs: 0 },
   guest: { startMs: 0, noticeMs, checkpointIntervalMs: 1_000, backoffMsMin: 0 },
@@ -96,15 +103,24 @@ export async function startStack(devices: number, needs: StackNeeds): Promise<Fa
   writeFileSync(join(dir, "settings.json"), JSON.stringify(settings));
   writeFileSync(join(dir, "idle.csv"), idleTrace(devices));
   const common = ["--config", join(dir, "settings.json"), "--log", "info"];
-  const roleProcess = (role: "agent" | "controller", words: readonly string[], env: Record<string, string>) =>
-    new FaultProcess({
+  const roleProcess = (
+    role: "agent" | "controller",
+    words: readonly string[],
+    env: Record<string, string>,
+  ) => {
+    const command = gleaner([role, ...common, "--data-dir", dirs[role], ...words]);
+    const agentDir = join(dirs.agent, "agents", host);
+    const isKept = role === "agent" && needs.keeper === true;
+    const [file, ...args] = isKept ? keeperCommand(agentDir, patienceMs, command) : command;
+    return new FaultProcess({
       name: role,
-      command: gleaner,
-      words: [role, ...common, "--data-dir", dirs[role], ...words],
+      command: file,
+      words: args,
       env: { ...env, ...envOf(role) },
       cwd: dir,
       logPath: join(dir, `${role}.log`),
     });
+  };
   const listen = ["--api-address", apiAddress, "--http-address", await freeAddress()];
   const controller = undo.use(roleProcess("controller", listen, { REDIS_URL: redisWirePath }));
   const telemetry = ["--telemetry", `replay:${join(dir, "idle.csv")}`, "--loop"];
