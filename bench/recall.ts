@@ -96,7 +96,11 @@ async function run(options: BenchValues) {
 /** Live guests by device. */
 type Live = ReadonlyMap<string, TickGuest>;
 
-async function startGuests({ clients, dir }: BenchStack, count: number, checkpointMb: number): Promise<Live> {
+export async function startGuests(
+  { clients, dir }: Pick<BenchStack, "clients" | "dir">,
+  count: number,
+  checkpointMb: number,
+): Promise<Live> {
   const script = join(import.meta.dirname, "../examples/tick.mjs");
   const ticks = join(dir, "ticks");
   mkdirSync(ticks);

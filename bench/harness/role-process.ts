@@ -80,6 +80,8 @@ let blocks: BlockMeter | null = null;
 
 type Message = Role | "usage" | "watchLoop" | "stop" | { devices: string[]; utilPct: number };
 
+// The bench was killed: nobody would ever stop us.
+process.on("disconnect", () => process.exit(1));
 process.on("message", (message: Message) => {
   if (message === "usage") {
     const { user, system } = process.cpuUsage();
@@ -127,6 +129,10 @@ async function start(role: Role): Promise<void> {
       logger,
       version: "bench",
     });
+    // Nobody starts it again here: what follows would be measured without it.
+    controller.lost.addEventListener("abort", () => {
+      throw controller.lost.reason;
+    });
     stop = () => controller.stop();
     process.send?.({ address: controller.apiAddress });
     return;
@@ -138,7 +144,7 @@ async function start(role: Role): Promise<void> {
     agentId: host,
     host,
     dataDir,
-    controllerAddress,
+    controllerAddress: controllerAddress.split(","),
     recallListen: null,
     source,
     settings,

@@ -19,6 +19,7 @@ export type Role =
       readonly role: "agent";
       readonly dataDir: string;
       readonly settings: unknown;
+      /** Several with commas between. */
       readonly controllerAddress: string;
       readonly host: string;
       readonly devices: readonly string[];
@@ -59,9 +60,16 @@ export class BenchProcess implements AsyncDisposable {
     return new BenchProcess(child, address);
   }
 
+  /** Rejects when the process has ended. */
   async usage(): Promise<Usage> {
+    const ended = () => Promise.reject(new Error("a process of the bench has ended"));
+    if (!this.#child.connected) return ended();
     this.#child.send("usage");
-    const [usage] = (await once(this.#child, "message")) as [Usage];
+    const gone = new AbortController();
+    const [usage] = (await Promise.race([
+      once(this.#child, "message", { signal: gone.signal }),
+      once(this.#child, "exit", { signal: gone.signal }).then(ended),
+    ]).finally(() => gone.abort())) as [Usage];
     return usage;
   }
 
@@ -81,8 +89,15 @@ export class BenchProcess implements AsyncDisposable {
     this.#child.on("message", listener);
   }
 
+  /** As kill -9 would. */
+  async kill(): Promise<void> {
+    const gone = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await gone;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null) return;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const gone = once(this.#child, "exit");
     this.#child.send("stop");
     await gone;
