@@ -100,6 +100,8 @@ export const defaults = {
   queue: {
     /** Guests of one tenant that have not ended. */
     openPerTenantMax: 50_000,
+    /** Of all tenants together: a name costs nothing, so that the limit of each bounds nothing. */
+    openMax: 1_000_000,
     batchMax: 1_000,
     /** Guests taken from the head of each lane (tenant × shape × priority) into the matcher's view. */
     headsPerLane: 64,

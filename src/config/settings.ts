@@ -136,6 +136,7 @@ export const settingsSchema = z
     queue: z
       .strictObject({
         openPerTenantMax: count.default(queue.openPerTenantMax),
+        openMax: count.default(queue.openMax),
         batchMax: count.default(queue.batchMax),
         headsPerLane: count.default(queue.headsPerLane),
         lockMs: durationMs.default(queue.lockMs),

@@ -65,6 +65,12 @@ export const catalogue = {
     message: "The idempotency key {key} was used for another specification (guest {id}).",
     remedy: "Choose another key, or send the first specification unchanged.",
   },
+  ZONE_FULL: {
+    status: "RESOURCE_EXHAUSTED",
+    message: "This zone has {count} guests that have not ended; its limit is {countMax}.",
+    remedy:
+      "Wait until some have ended, then submit again, or raise queue.openMax where Redis has the memory.",
+  },
   QUEUE_FULL: {
     status: "RESOURCE_EXHAUSTED",
     message: "Tenant {tenant} has {count} guests that have not ended; its limit is {countMax}.",

@@ -27,6 +27,7 @@ export interface AdmissionOptions {
   readonly run: RunScript;
   readonly lanes: LaneQueues;
   readonly openPerTenantMax: number;
+  readonly openMax: number;
   readonly clock: Clock;
   readonly ids: QueueIds;
 }
@@ -98,8 +99,9 @@ export class Admission {
       guests.push(id, submission.idempotencyKey);
       if (fingerprint !== "") guests.push(fingerprint);
     }
-    const { openPerTenantMax, run } = this.#options;
-    const args = [nowMs, openPerTenantMax, flush, JSON.stringify(pending), candidates.length, lanes.size];
+    const { openPerTenantMax, openMax, run } = this.#options;
+    const limits = [openPerTenantMax, openMax];
+    const args = [nowMs, ...limits, flush, JSON.stringify(pending), candidates.length, lanes.size];
     for (const { id, descriptor, tenant } of lanes.values()) args.push(id, descriptor, tenant);
     return run("admit", args.concat(guests));
   }
@@ -142,6 +144,10 @@ export class Admission {
       case "full": {
         const details = { tenant: spec.tenant, count: answer[1], countMax: this.#options.openPerTenantMax };
         return { refused: new GleanerError("QUEUE_FULL", details) };
+      }
+      case "zone full": {
+        const details = { count: answer[1], countMax: this.#options.openMax };
+        return { refused: new GleanerError("ZONE_FULL", details) };
       }
     }
   }

@@ -162,7 +162,7 @@ class LanedGuestQueue implements GuestQueue {
     { redis, lanes }: LaneConnection,
   ) {
     const keys = queueKeys(zone);
-    const { openPerTenantMax, headsPerLane, lockMs, endedKeptMax, endedKeptMs } = settings;
+    const { openPerTenantMax, openMax, headsPerLane, lockMs, endedKeptMax, endedKeptMs } = settings;
     this.#connections = [submitting, redis];
     const admission = new Admission({
       redis: submitting,
@@ -170,6 +170,7 @@ class LanedGuestQueue implements GuestQueue {
       run: queueScripts(submitting, keys),
       lanes: submitLanes,
       openPerTenantMax,
+      openMax,
       clock,
       ids,
     });

@@ -44,15 +44,15 @@ end
 `;
 
 /**
- * ARGV: now, open guests of a tenant at most, flush, its guests for \`pending\`, number of guests, number of lanes,
+ * ARGV: now, open guests of a tenant and of all at most, flush, its guests for \`pending\`, number of guests, number of lanes,
  * (lane, descriptor, tenant)…, then for each guest its id, and its key, and unless that is empty its fingerprint. Answers for each guest:
- *   its sequence · ["full", open] · ["reused", guest] · ["known" or "unfinished", guest, sequence, submittedAtMs]
+ *   its sequence · ["full", open of its tenant] · ["zone full", open of all] · ["reused", guest] · ["known" or "unfinished", guest, sequence, submittedAtMs]
  * Unfinished: admitted once, and its job was never added.
  */
 const admit = `${prelude}
-local now, limit, flush = ARGV[1], tonumber(ARGV[2]), ARGV[3]
-local count, at, descriptors, tenantOf = tonumber(ARGV[5]), 7, {}, {}
-for _ = 1, tonumber(ARGV[6]) do
+local now, limit, zoneLimit, flush = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local count, at, descriptors, tenantOf = tonumber(ARGV[6]), 8, {}, {}
+for _ = 1, tonumber(ARGV[7]) do
   descriptors[ARGV[at]], tenantOf[ARGV[at]] = ARGV[at + 1], ARGV[at + 2]
   local known = redis.call('HGET', index .. 'lanes', ARGV[at])
   if known and known ~= ARGV[at + 1] then return redis.error_reply('LANES two lanes share the id ' .. ARGV[at]) end
@@ -61,6 +61,7 @@ end
 local sequence = redis.call('INCRBY', index .. 'sequence', count) - count
 
 local answers, fresh, open, laneGuests, zone, tenants = {}, {}, {}, {}, {}, {}
+local zoneOpen = redis.call('ZCARD', index .. 'guests') - redis.call('ZCARD', index .. 'ended')
 for i = 1, count do
   local id, key, answer = ARGV[at], ARGV[at + 1], nil
   local print = key ~= '' and ARGV[at + 2]
@@ -84,8 +85,11 @@ for i = 1, count do
     open[tenant] = open[tenant] or tonumber(redis.call('HGET', index .. 'open', tenant) or '0')
     if open[tenant] >= limit then
       answer = {'full', open[tenant]}
+    elseif zoneOpen >= zoneLimit then
+      answer = {'zone full', zoneOpen}
     else
       open[tenant] = open[tenant] + 1
+      zoneOpen = zoneOpen + 1
       sequence = sequence + 1
       answer = sequence
       fresh[id] = true
@@ -104,7 +108,7 @@ end
 
 if #zone > 0 then
   redis.call('ZADD', index .. 'guests', unpack(zone))
-  redis.call('HSET', index .. 'pending', flush, ARGV[4])
+  redis.call('HSET', index .. 'pending', flush, ARGV[5])
 end
 for tenant, guests in pairs(tenants) do
   redis.call('ZADD', index .. 'guests:' .. tenant, unpack(guests))
@@ -182,7 +186,11 @@ return lost
 
 const scripts = { admit, withdraw, end, endUnclaimed, forgetEnded, lock };
 
-export type AdmitAnswer = number | readonly ["full", number] | readonly ["reused", string] | KnownGuest;
+export type AdmitAnswer =
+  | number
+  | readonly ["full" | "zone full", number]
+  | readonly ["reused", string]
+  | KnownGuest;
 export type KnownGuest = readonly ["known" | "unfinished", string, string, string];
 
 interface Answers {

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop());
 beforeEach(async () => {
   zone = freshZone();
-  queue = await openQueue({ url: redis.url, zone, queue: { openPerTenantMax: 5 } });
+  queue = await openQueue({ url: redis.url, zone, queue: { openPerTenantMax: 5, openMax: 12 } });
 });
 afterEach(() => queue.close());
 
@@ -63,6 +63,26 @@ describe("submitting", () => {
         ["other", 1],
       ]),
     );
+  });
+
+  it("I11: refuses what is over the zone's limit, whosever it is, and takes it when others have ended", async () => {
+    await queue.recover(noRecords);
+    const five = (tenant: string) => Array.from({ length: 5 }, () => guestSpec({ tenant }));
+    const [first] = await submitAll(queue, [...five("a"), ...five("b")]);
+    const submissions = five("c").map((spec) => ({ spec, idempotencyKey: "" }));
+    const outcomes = await queue.submit(submissions);
+    expect(outcomes.map((outcome) => ("refused" in outcome ? outcome.refused.code : "taken"))).toEqual([
+      "taken",
+      "taken",
+      "ZONE_FULL",
+      "ZONE_FULL",
+      "ZONE_FULL",
+    ]);
+    await expect(submitAll(queue, [guestSpec({ tenant: "d" })])).rejects.toMatchObject({
+      details: { count: 12, countMax: 12 },
+    });
+    await queue.finish(first!, "cancelled");
+    await submitAll(queue, [guestSpec({ tenant: "d" })]);
   });
 
   it("takes new guests once old ones have ended", async () => {

@@ -198,7 +198,7 @@ export class LedQueue {
 
   #lead(): Promise<GuestQueue> {
     const { queue: settings } = parseSettings(
-      { queue: { headsPerLane: 2, openPerTenantMax: 20, endedKeptMax: 4, lockMs: 3_600_000 } },
+      { queue: { headsPerLane: 2, openPerTenantMax: 20, openMax: 30, endedKeptMax: 4, lockMs: 3_600_000 } },
       "test",
     );
     const options = { redisUrl: "", zone: this.#zone, settings, headsMax: 100 };

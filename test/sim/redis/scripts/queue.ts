@@ -52,8 +52,8 @@ function markEnded(space: Keyspace, prefixes: Prefixes, id: string, tenant: stri
 export const admit: Script = (space, keys, args) => {
   const prefixes = prefixesOf(keys);
   const { index } = prefixes;
-  const [now = "", limit = "", flush = "", pending = "", count = "", laneCount = ""] = args;
-  let at = 6;
+  const [now = "", limit = "", zoneLimit = "", flush = "", pending = "", count = "", laneCount = ""] = args;
+  let at = 7;
   const lanes = new Map<string, { readonly descriptor: string; readonly tenant: string }>();
   for (let i = 0; i < Number(laneCount); i += 1) {
     const [lane, descriptor, tenant] = args.slice(at, at + 3) as [string, string, string];
@@ -67,6 +67,7 @@ export const admit: Script = (space, keys, args) => {
   const answers: Reply[] = [];
   const fresh = new Map<string, { readonly sequence: number; readonly tenant: string }>();
   const open = new Map<string, number>();
+  const zoneOpen = space.zcard(`${index}guests`) - space.zcard(`${index}ended`);
   for (let i = 0; i < Number(count); i += 1) {
     const [id, key] = args.slice(at, at + 2) as [string, string];
     const print = key === "" ? "" : args[at + 2]!;
@@ -80,6 +81,10 @@ export const admit: Script = (space, keys, args) => {
     const opened = open.get(tenant) ?? Number(space.hget(`${index}open`, tenant) ?? 0);
     if (opened >= Number(limit)) {
       answers.push(["full", opened]);
+      continue;
+    }
+    if (zoneOpen + fresh.size >= Number(zoneLimit)) {
+      answers.push(["zone full", zoneOpen + fresh.size]);
       continue;
     }
     open.set(tenant, opened + 1);
