@@ -91,6 +91,7 @@ export class BenchProcess implements AsyncDisposable {
 
   /** As kill -9 would. */
   async kill(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const gone = once(this.#child, "exit");
     this.#child.kill("SIGKILL");
     await gone;

@@ -64,6 +64,9 @@ const channelOptions = {
   "grpc.max_receive_message_length": 256 * 1024 * 1024,
 };
 
+/** Of several controllers, one that was away is not to be missed when it is the last one left. */
+const soonAgain = { "grpc.max_reconnect_backoff_ms": 250 };
+
 /**
  * Clients of the controller (or of an agent's Recall) at HOST:PORT or unix:/path, or of several controllers; they connect on
  * the first call. Every failure is a GleanerError, or the AbortError of the caller's own signal. Calls go to the controller
@@ -73,14 +76,14 @@ const channelOptions = {
 export function connectClients(addresses: string | readonly string[], options: ClientOptions = {}): Clients {
   const [first = "", ...others] = typeof addresses === "string" ? [addresses] : addresses;
   const isOne = others.length === 0;
-  return new Routing([first, ...others], (address) => connectOne(address, options, isOne ? retries : {}))
-    .clients;
+  const more = isOne ? retries : soonAgain;
+  return new Routing([first, ...others], (address) => connectOne(address, options, more)).clients;
 }
 
 function connectOne(
   address: string,
   { callMsMax = 30_000 }: ClientOptions,
-  more: Readonly<Record<string, string>>,
+  more: Readonly<Record<string, string | number>>,
 ): Clients {
   const options = { ...channelOptions, ...more };
   const channel = new Channel(address, ChannelCredentials.createInsecure(), options);

@@ -69,7 +69,7 @@ async function openAll(): Promise<Open> {
   const redis = await connectRedis(data.redisUrl, { name: "books", logger: log });
   const { path } = data;
   const begunAnew = () => {
-    log.error({ path }, "the books are set aside, and begin anew from the stream");
+    log[data.anew ? "warn" : "error"]({ path }, "the books are set aside, and begin anew from the stream");
     tell({ kind: "begunAnew" });
   };
   const books = data.anew

@@ -46,12 +46,10 @@ export class Candidacy {
     const sentAtMs = clock.monotonicMs();
     const taken = await store.campaign(candidate, clock.wallMs());
     if ("heldBy" in taken) return taken;
-    return {
-      redis,
-      store,
-      lead: taken,
-      lock: new LeadLock({ store, candidate, sentAtMs, clock, log, settings }),
-    };
+    const lock = new LeadLock({ store, candidate, sentAtMs, clock, log, settings });
+    // An answer that was long on its way says nothing of now.
+    if (!lock.isHeld()) await lock.renew();
+    return { redis, store, lead: taken, lock };
   }
 
   /** Until it is won; null: the signal aborted first. `heard` is told where the leader is; empty: not known. */

@@ -45,8 +45,7 @@ export class LeadLock {
     while (!signal.aborted && this.isHeld()) {
       const sentAtMs = this.#clock.monotonicMs();
       try {
-        await this.#store.holdLock(this.#candidate);
-        this.#sentAtMs = sentAtMs;
+        await this.renew();
       } catch (err) {
         this.#log.warn({ err }, "the lead's lock could not be renewed");
       }
@@ -54,6 +53,13 @@ export class LeadLock {
       await this.#clock.sleep(Math.max(0, this.#renewIntervalMs - spentMs), signal);
     }
     await watching;
+  }
+
+  /** Throws LEADERSHIP_LOST, REDIS_UNREACHABLE. */
+  async renew(): Promise<void> {
+    const sentAtMs = this.#clock.monotonicMs();
+    await this.#store.holdLock(this.#candidate);
+    this.#sentAtMs = sentAtMs;
   }
 
   async release(): Promise<void> {
