@@ -1,6 +1,6 @@
 import type { GuestQueue } from "../queue/guest-queue.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Fleet } from "./fleet.ts";
+import type { Fleet, LiveLease } from "./fleet.ts";
 import type { GuestChanges } from "./guest-book.ts";
 import type { Journal } from "./journal.ts";
 import type { LeaseSteps } from "./lease-steps.ts";
@@ -37,12 +37,7 @@ export function dumpOf(parts: DumpedParts): object {
     quarantined: [...fleet.devices.values()].flatMap(({ info, quarantine }) =>
       quarantine === null ? [] : [{ device: info.uuid, why: quarantine }],
     ),
-    leases: [...fleet.leases.values(), ...fleet.unproven.values()].map((live) => ({
-      ...live.lease,
-      renewedAgoMs: Math.round(nowMs - live.renewedAtMs),
-      demands: [...live.demands].map(([recallId, { rung }]) => ({ recallId, rung })),
-      cancel: live.cancel !== null,
-    })),
+    leases: [...fleet.leases.values(), ...fleet.unproven.values()].map((live) => leaseOf(live, nowMs)),
     recalls: recalls.standing(),
     holds: signals.holds(),
     waiting: queue.waitingTotal(),
@@ -57,5 +52,14 @@ export function dumpOf(parts: DumpedParts): object {
       logReads: logs.open,
     },
     books: books.problem,
+  };
+}
+
+function leaseOf({ lease, renewedAtMs, demands, cancel }: LiveLease, nowMs: number): object {
+  return {
+    ...lease,
+    renewedAgoMs: Math.round(nowMs - renewedAtMs),
+    demands: [...demands].map(([recallId, { rung }]) => ({ recallId, rung })),
+    cancelling: cancel !== null,
   };
 }
