@@ -1,5 +1,6 @@
 import { pidsOf } from "./oracle.ts";
 import type { Cut } from "./parts/relay.ts";
+import { signalIfThere } from "./parts/process.ts";
 import { SmallDisk } from "./parts/small-disk.ts";
 import type { FaultStack, StackNeeds } from "./parts/stack.ts";
 import { noWallClock } from "./parts/wall-clock.ts";
@@ -31,7 +32,6 @@ const jumpS = 10;
 
 export const rows: readonly Row[] = [
   kill("kill -9 controller", "controller"),
-  kill("kill -9 agent", "agent"),
   killKept(),
   killKeeper(),
   kill("kill -9 redis (everysec)", "redis", { appendfsync: "everysec" }),
@@ -73,8 +73,8 @@ function kill(name: string, part: Part, needs: StackNeeds = {}): Row {
 function killKept(): Row {
   let before = 0;
   return {
-    name: "kill -9 agent, kept",
-    needs: { keeper: true },
+    name: "kill -9 agent",
+    needs: {},
     lastsMs: downMs,
     afresh: true,
     strike: ({ agent }) => {
@@ -90,7 +90,7 @@ function killKept(): Row {
 function killKeeper(): Row {
   return {
     name: "kill -9 keeper",
-    needs: { keeper: true },
+    needs: {},
     lastsMs: downMs,
     afresh: true,
     strike: ({ agent }) => agent.kill(),
@@ -156,12 +156,4 @@ function jump(part: "agent" | "controller", offsetS: number): Row {
     heal: ({ wallClock }) => wallClock?.jump(0),
     skipped: () => noWallClock,
   };
-}
-
-function signalIfThere(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== "ESRCH") throw thrown;
-  }
 }

@@ -62,13 +62,15 @@ export class FaultProcess implements AsyncDisposable {
     return child === null || child.exitCode !== null || child.signalCode !== null;
   }
 
+  /** To the process that serves. */
   signal(signal: NodeJS.Signals): void {
-    this.#child?.kill(signal);
+    if (this.#servingPid === 0) this.#child?.kill(signal);
+    else signalIfThere(this.#servingPid, signal);
   }
 
   /** Kills the process that its keeper keeps. */
   killKept(): void {
-    process.kill(this.#servingPid, "SIGKILL");
+    this.signal("SIGKILL");
   }
 
   /** Resolves when its keeper has started it once more than `times` before. */
@@ -91,7 +93,10 @@ export class FaultProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.signal("SIGCONT");
-    const patience = setTimeout(() => this.signal("SIGKILL"), 10_000);
+    const patience = setTimeout(() => {
+      this.signal("SIGKILL");
+      this.#child?.kill("SIGKILL");
+    }, 10_000);
     await this.#end("SIGTERM");
     clearTimeout(patience);
   }
@@ -116,6 +121,14 @@ export class FaultProcess implements AsyncDisposable {
     const gone = once(child, "exit");
     child.kill(signal);
     await gone;
+  }
+}
+
+export function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== "ESRCH") throw thrown;
   }
 }
 

@@ -15,8 +15,6 @@ import { WallClock } from "./wall-clock.ts";
 
 /** What a row wants to be different from a plain stack. */
 export interface StackNeeds {
-  /** The agent has its keeper, as it has unless it is told otherwise; without, the test starts it again. */
-  readonly keeper?: boolean;
   readonly appendfsync?: "always" | "everysec";
   readonly smallDisk?: "agent" | "controller" | "redis";
   readonly wallClock?: "agent" | "controller";
@@ -110,8 +108,7 @@ export async function startStack(devices: number, needs: StackNeeds): Promise<Fa
   ) => {
     const command = gleaner([role, ...common, "--data-dir", dirs[role], ...words]);
     const agentDir = join(dirs.agent, "agents", host);
-    const isKept = role === "agent" && needs.keeper === true;
-    const [file, ...args] = isKept ? keeperCommand(agentDir, patienceMs, command) : command;
+    const [file, ...args] = role === "agent" ? keeperCommand(agentDir, patienceMs, command) : command;
     return new FaultProcess({
       name: role,
       command: file,
