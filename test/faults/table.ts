@@ -35,13 +35,15 @@ export function renderMatrix(results: readonly RowResult[], tookMs: number): str
 function line({ row, skipped, cells, violations, recalls, restarts }: RowResult): string[] {
   if (skipped !== null) return [row, ...leaseStates.map(() => "–"), `skipped: ${skipped}`];
   const all = [...violations, ...Object.values(cells).flatMap((cell) => cell.violations)];
-  const count = (kind: Violation["kind"]) => String(all.filter((each) => each.kind === kind).length);
+  const isJudged = Object.values(cells).some(({ plays }) => plays > 0);
+  const count = (kind: Violation["kind"]) =>
+    isJudged ? String(all.filter((each) => each.kind === kind).length) : "–";
   return [
     row,
     ...leaseStates.map((state) => cellText(cells[state])),
     count("lost"),
     count("doubled"),
-    count("books") === "0" ? "exact" : "wrong",
+    { "0": "exact", "–": "–" }[count("books")] ?? "wrong",
     ...Object.values(waits).map(({ share, of }) => quantileMs(recalls.filter(of), share)),
     String(restarts),
   ];
