@@ -15,7 +15,7 @@ export async function tellAnew(parts: {
   readonly clock: Clock;
 }): Promise<void> {
   const { fleet, signals, journal, clock } = parts;
-  const slices = new Slices();
+  const slices = new Slices(clock);
   let written = 0;
   const breathe = async () => {
     written += 1;

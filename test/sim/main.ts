@@ -77,18 +77,18 @@ async function findMutants(): Promise<void> {
   const [seed, runs, jobs] = [values.seed, values.runs, values.jobs].map(Number) as [number, number, number];
   const found: { name: string; breaks: string; run: number | null; by: string }[] = [];
   for (const mutant of mutants) {
-    let [run, by]: [number | null, string] = [null, ""];
-    await playSeeds({ seed, runs, jobs, mutant }, (outcome) => {
-      const [first] = outcome.violations;
-      if (first === undefined || (run !== null && outcome.seed - seed + 1 >= run)) return "go on";
-      [run, by] = [outcome.seed - seed + 1, first.invariant];
-      return "enough";
+    const shown: { run: number; by: string }[] = [];
+    await playSeeds({ seed, runs, jobs, mutant }, ({ seed: played, violations }) => {
+      for (const { invariant } of violations.slice(0, 1))
+        shown.push({ run: played - seed + 1, by: invariant });
+      return violations.length === 0 ? "go on" : "enough";
     });
-    found.push({ name: mutant.name, breaks: mutant.breaks, run, by });
-    if (!values.json)
-      process.stdout.write(
-        `${mutant.breaks.padEnd(4)} ${run === null ? "NOT FOUND" : `run ${run}`.padEnd(9)} ${by.padEnd(9)} ${mutant.name}\n`,
-      );
+    const [first] = shown.toSorted((a, b) => a.run - b.run);
+    const { name, breaks } = mutant;
+    found.push({ name, breaks, run: first?.run ?? null, by: first?.by ?? "" });
+    if (values.json) continue;
+    const told = first === undefined ? "NOT FOUND" : `run ${first.run}, by ${first.by}`;
+    process.stdout.write(`${breaks.padEnd(4)} ${told.padEnd(20)} ${name}\n`);
   }
   if (values.json) process.stdout.write(`${JSON.stringify({ sim: { seed, runs }, mutants: found })}\n`);
   if (found.some(({ run }) => run === null)) process.exitCode = 1;

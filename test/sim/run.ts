@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { pino } from "pino";
 import type { Desks } from "../../src/api/server.ts";
 import type { RecallOrder } from "../../src/api/ports.ts";
+import type { LedgerEvent } from "../../src/core/ledger-event.ts";
 import { zoneKeys } from "../../src/store/keys.ts";
 import type { GuestRecord } from "../../src/store/lease-store.ts";
 import type { Fault } from "./faults.ts";
@@ -426,16 +427,18 @@ class Run {
 
   /** Every loan that the books know of was decided for a reason, by a forecast that has a name (I7). */
   #checkReasons(): void {
-    for (const { books } of this.#world.controllers) {
-      const decided = new Set(
-        books.events.flatMap((event) => (event.type === "decision" ? [event.leaseId] : [])),
-      );
-      for (const event of books.events)
-        if (
-          event.type === "lent" &&
-          (event.reason === "" || event.forecastHash === "" || !decided.has(event.leaseId))
-        )
-          this.#oracle.violated("I7", `${event.leaseId} was lent, and nobody knows why`);
-    }
+    // Each leader books what the one before has left.
+    const events = this.#world.controllers.flatMap(({ books }) => books.events);
+    const reasoned = (event: LedgerEvent) =>
+      (event.type === "lent" || event.type === "decision") &&
+      event.reason !== "" &&
+      event.forecastHash !== "";
+    const known = (type: "lent" | "decision") =>
+      new Set(events.flatMap((event) => (event.type === type && reasoned(event) ? [event.leaseId] : [])));
+    const [lent, decided] = [known("lent"), known("decision")];
+    // A new leader tells its books once more of what is lent.
+    for (const event of events)
+      if (event.type === "lent" && !(lent.has(event.leaseId) && decided.has(event.leaseId)))
+        this.#oracle.violated("I7", `${event.leaseId} was lent, and nobody knows why`);
   }
 }

@@ -54,7 +54,7 @@ export function drawScenario(seed: number): Scenario {
   const random = new Random(seed);
   const hosts = drawHosts(random.fork("hosts"));
   const devices = hosts.flatMap((host) => host.devices);
-  const controllers = 1;
+  const controllers = random.fork("controllers").pick([1, 2]);
   return {
     seed,
     settings: drawSettings(random.fork("settings")),
