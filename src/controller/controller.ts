@@ -1,6 +1,7 @@
 import type { Settings } from "../config/settings.ts";
 import { Forecaster } from "../core/survival.ts";
 import { asGleanerError, GleanerError } from "../errors/gleaner-error.ts";
+import type { GuestQueue } from "../queue/guest-queue.ts";
 import type { Logger } from "../runtime/log.ts";
 import { Candidacy, type Win } from "./candidacy.ts";
 import { takeTheLead, type Leader } from "./leader.ts";
@@ -9,7 +10,7 @@ import { Reign } from "./reign.ts";
 import { Standby } from "./standby.ts";
 import { StandbyFleet } from "./standby-fleet.ts";
 import { StandbyRecalls } from "./standby-recalls.ts";
-import { type Surroundings, systemSurroundings, type SystemOptions } from "./surroundings.ts";
+import { type Books, type Surroundings, systemSurroundings, type SystemOptions } from "./surroundings.ts";
 
 export interface RunningController {
   readonly apiAddress: string;
@@ -93,11 +94,15 @@ export async function runController(
       if (!won.lost.aborted)
         await lock.release().catch((err: unknown) => log.warn({ err }, "the lead's lock was not released"));
     });
-    const queue = await surroundings.openQueue();
-    undoLead.defer(() => queue.close());
     const booksAnew = won.before !== "" && won.before !== place.holder;
-    const books = await surroundings.openBooks(booksAnew);
-    undoLead.defer(() => books.close());
+    // At the same time: until both are open nobody lends.
+    const opened = await Promise.allSettled([surroundings.openQueue(), surroundings.openBooks(booksAnew)]);
+    for (const part of opened) if (part.status === "fulfilled") undoLead.defer(() => part.value.close());
+    for (const part of opened) if (part.status === "rejected") throw part.reason;
+    const [{ value: queue }, { value: books }] = opened as [
+      PromiseFulfilledResult<GuestQueue>,
+      PromiseFulfilledResult<Books>,
+    ];
     const reign = new Reign(store, won, () => lock.isHeld());
     const parts = {
       redis,
