@@ -33,6 +33,8 @@ export class OwnerWatch {
   readonly #parts: OwnerWatchParts;
   /** Recalls that agents took by themselves, by recall and device, until their final stage is written. */
   readonly #agentRecalls = new Map<string, { readonly host: string; readonly step: LocalRecallStep }>();
+  /** Those that ended last: an agent repeats what was not acknowledged in time, and an early stage may come after the last. */
+  readonly #endedRecalls = new Set<string>();
 
   constructor(parts: OwnerWatchParts) {
     this.#parts = parts;
@@ -127,6 +129,7 @@ export class OwnerWatch {
     const key = keyOf(step);
     const atMs = Math.round(clock.wallMs() - (clock.monotonicMs() - step.atMs));
     const device = fleet.devices.get(uuid);
+    if (this.#endedRecalls.has(key)) return;
     if (!this.#agentRecalls.has(key)) {
       device?.recalls.add(recallId);
       if (device !== undefined && leaseId !== "")
@@ -143,6 +146,11 @@ export class OwnerWatch {
     this.#agentRecalls.set(key, { host, step });
     if (!isFinalStage(stage)) return;
     this.#agentRecalls.delete(key);
+    this.#endedRecalls.add(key);
+    for (const oldest of this.#endedRecalls) {
+      if (this.#endedRecalls.size <= endedRecallsMax) break;
+      this.#endedRecalls.delete(oldest);
+    }
     if (device !== undefined) {
       device.recalls.delete(recallId);
       device.restUntilMs = Math.max(device.restUntilMs, step.atMs + step.holdMs);
@@ -179,6 +187,9 @@ export class OwnerWatch {
     return over.length;
   }
 }
+
+/** Reports of a recall that come more than so many recalls after its end are taken for a recall that stands. */
+const endedRecallsMax = 10_000;
 
 function keyOf({ recallId, device }: LocalRecallStep): string {
   return `${recallId} ${device}`;

@@ -225,6 +225,18 @@ describe("a recall that an agent took by itself", () => {
     expect(report.total).toMatchObject({ meetings: 1 });
   });
 
+  it("stays over, though an early stage of it is repeated after its end", async () => {
+    await using own = await startTestRedis();
+    await using running = await withRunningGuest(own);
+    const { peer, lease, id } = running;
+    peer.tellRecall(reportOf(lease, RecallStage.ACCEPTED));
+    peer.report(lease, LeaseState.RELEASED, { mover: Mover.OWNER, workedMs: 1 });
+    for (const stage of [RecallStage.RELEASED, RecallStage.ACCEPTED]) peer.tellRecall(reportOf(lease, stage));
+    await peer.heard();
+    peer.sample(0);
+    await peer.until(() => peer.leases.has(`${id}:2`));
+  });
+
   it("stands for a controller that starts again, until the agent says that it is over", async () => {
     await using own = await startTestRedis();
     const first = await withRunningGuest(own);
