@@ -115,7 +115,7 @@ describe("a guest that", () => {
     async (runtime) => {
       await using rig = await AgentRig.up({ runtime });
       const script =
-        '( setsid sh -c \'trap "" TERM; echo $$ > "$GLEANER_CHECKPOINT_DIR/away"; while :; do sleep 0.01; done\' & ) ; exit 0';
+        '( setsid sh -c \'trap "" TERM; echo $$ > "$GLEANER_CHECKPOINT_DIR/away"; while :; do sleep 0.01; done\' & ) ; while [ ! -s "$GLEANER_CHECKPOINT_DIR/away" ]; do sleep 0.01; done; exit 0';
       rig.controller.start({ guestId: "g1", command: sh(script), devices: [gpu[0]], number: 1 });
       const away = Number(await fileSays(awayFile(rig), (text) => text.endsWith("\n")));
       const step = await rig.controller.reached("g1:1", "released");
