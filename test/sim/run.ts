@@ -97,7 +97,8 @@ class Run {
     for (const act of owners) this.#at(act.atMs, () => void this.#act(act));
     for (const fault of faults) this.#at(fault.atMs, () => this.#inflict(fault));
     await this.#scheduler.run(activeMs, () => this.#oracle.violations.length > 0);
-    this.#heal();
+    // Faults end by themselves, each in its time.
+    this.#note("healing");
     while (this.#oracle.violations.length === 0 && this.#scheduler.nowMs < healedByMs && !this.#isHealed())
       await this.#scheduler.run(this.#scheduler.nowMs + 1_000, () => this.#oracle.violations.length > 0);
     if (this.#oracle.violations.length === 0) await this.#checkEnd();
@@ -356,11 +357,6 @@ class Run {
     return name === "redis"
       ? redis.host
       : [...controllers, ...agents].find((each) => each.name === name)?.host;
-  }
-
-  /** Faults end by themselves in their time; this is for those that would last beyond the end. */
-  #heal(): void {
-    this.#note("healing");
   }
 
   // The end
