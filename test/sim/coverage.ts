@@ -15,8 +15,13 @@ export const leaseStates = [
 export type Coverage = Record<string, Record<string, number>>;
 
 /** Faults that mean the same wherever they strike are one row. */
-export function rowOf(fault: Fault): string {
-  const role = (name: string) => name.replace(/-\d+$/, "").replace("host", "agent");
+export function rowOf(fault: Fault, leader: string): string {
+  const role = (name: string) =>
+    name.startsWith("controller")
+      ? name === leader
+        ? "leader"
+        : "standby"
+      : name.replace(/-\d+$/, "").replace("host", "agent");
   switch (fault.kind) {
     case "kill":
     case "stop":

@@ -1,7 +1,15 @@
+import type { LeaseState } from "../../src/core/lease.ts";
 import type { Random } from "./world/random.ts";
 
 /** What goes wrong, when, and for how long. Ms of the world. */
-export type Fault = { readonly atMs: number; readonly lastsMs: number } & (
+export type Fault = {
+  readonly atMs: number;
+  readonly lastsMs: number;
+  /** It waits, from `atMs` on, for a lease that enters this state where it can hurt; null: it waits for nothing. */
+  readonly onEntering: LeaseState | null;
+  /** Behind that moment. */
+  readonly behindMs: number;
+} & (
   | { readonly kind: "kill" | "stop"; readonly process: string }
   | { readonly kind: "reboot"; readonly host: string }
   | { readonly kind: "cut"; readonly from: string; readonly to: string }
@@ -22,6 +30,23 @@ export type FaultKind = Fault["kind"];
 
 const longestMs = 10_000;
 
+/** Some last no longer than a ms: by chance, a fault would hardly ever meet one. */
+const metStates = [
+  "starting",
+  "starting",
+  "paused",
+  "vacating",
+  "killing",
+  "killing",
+  "quarantined",
+  "quarantined",
+] as const;
+
+/** Its name, by its host's. */
+export function keeperOf(host: string): string {
+  return host.replace("host", "keeper");
+}
+
 export function drawFaults(
   random: Random,
   controllers: readonly string[],
@@ -37,7 +62,10 @@ function drawFault(random: Random, controllers: readonly string[], hosts: readon
   const when = {
     atMs: random.between(1_000, 38_000),
     lastsMs: Math.min(random.exponential(3_000), longestMs),
+    onEntering: random.chance(0.5) ? random.pick(metStates) : null,
+    behindMs: random.pick([0, random.exponential(3), random.exponential(100)]),
   };
+  const keepers = hosts.map(keeperOf);
   const processes = [...controllers, ...hosts, "redis"];
   const kind = random.pick<FaultKind>([
     "kill",
@@ -60,7 +88,7 @@ function drawFault(random: Random, controllers: readonly string[], hosts: readon
   switch (kind) {
     case "kill":
     case "stop":
-      return { ...when, kind, process: random.pick(processes) };
+      return { ...when, kind, process: random.pick([...processes, random.pick(keepers)]) };
     case "reboot":
     case "disk_full":
       return { ...when, kind, host: random.pick(hosts) };

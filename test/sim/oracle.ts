@@ -34,10 +34,12 @@ export class Oracle implements Witness {
   readonly keys = new Map<string, string>();
   starts = 0;
   world!: World;
+  /** Agent and keeper of a host were both away: two faults at once, of which Gleaner stands one. */
+  wasUnattended: (host: string) => boolean = () => false;
 
   constructor(scenario: Scenario, scheduler: Scheduler) {
     this.#scheduler = scheduler;
-    this.#guests = new Map(scenario.guests.map((guest) => [guest.key, guest]));
+    this.#guests = new Map([...scenario.guests, ...scenario.proofs].map((guest) => [guest.key, guest]));
     this.#staleMs = scenario.settings.telemetry.staleMs;
   }
 
@@ -80,7 +82,7 @@ export class Oracle implements Witness {
     const name = `${guestId}:${attempt} on ${process.host.name}`;
     // One that has had its SIGKILL will never compute again, however long the kernel holds on to it.
     for (const other of this.#alive)
-      if (other.start.guestId === guestId && !other.isDying)
+      if (other.start.guestId === guestId && !other.isDying && !this.wasUnattended(other.host.name))
         this.violated(
           "I3",
           `${name} starts while attempt ${other.start.attempt} lives on ${other.host.name}`,

@@ -5,7 +5,7 @@ import type { RecallOrder } from "../../src/api/ports.ts";
 import type { LedgerEvent } from "../../src/core/ledger-event.ts";
 import { zoneKeys } from "../../src/store/keys.ts";
 import type { GuestRecord } from "../../src/store/lease-store.ts";
-import type { Fault } from "./faults.ts";
+import { type Fault, keeperOf } from "./faults.ts";
 import { count, type Coverage, rowOf } from "./coverage.ts";
 import { Oracle, type Violation } from "./oracle.ts";
 import { activeMs, healedByMs, type OwnerAct, type PlannedGuest, type Scenario } from "./scenario.ts";
@@ -13,7 +13,7 @@ import { diskFullReply } from "./redis/server.ts";
 import { call, stream } from "./world/rpc.ts";
 import { Random } from "./world/random.ts";
 import { Scheduler } from "./world/scheduler.ts";
-import { World } from "./world/world.ts";
+import { type AgentProcess, type Struck, World } from "./world/world.ts";
 import type { Life } from "./world/process.ts";
 
 export interface Outcome {
@@ -26,6 +26,11 @@ export interface Outcome {
   readonly guests: number;
   readonly coverage: Coverage;
 }
+
+/** How long a fault waits for a lease in its state. */
+const faultWaitsMsMax = 8_000;
+/** From the end of the last guest on: by then nothing of it is left, and every device is lent once more. */
+const againMsMax = 30_000;
 
 /** Plays one scenario from its beginning until everything has healed, or should have. */
 export async function play(
@@ -54,13 +59,16 @@ class Run {
   readonly #acceptedAtMs = new Map<string, number>();
   /** What Redis forgot, ms of the world. */
   readonly #forgotten: { readonly fromMs: number; readonly toMs: number }[] = [];
+  readonly #struck: { readonly fault: Fault; readonly atMs: number }[] = [];
 
   constructor(scenario: Scenario, say: ((line: string) => void) | null) {
     this.#scenario = scenario;
     this.#say = say;
     this.#random = new Random(scenario.seed).fork("run");
     this.#oracle = new Oracle(scenario, this.#scheduler);
-    const programs = new Map(scenario.guests.map(({ key, program }) => [key, program]));
+    const programs = new Map(
+      [...scenario.guests, ...scenario.proofs].map(({ key, program }) => [key, program]),
+    );
     const log = pino(
       { level: say === null ? "silent" : "debug", base: null, timestamp: false },
       { write: (line: string) => say?.(`${this.#scheduler.nowMs.toFixed(3)} ${line.trim()}`) },
@@ -88,6 +96,7 @@ class Run {
       fell: (name, error) => this.#fell(name, error),
     });
     this.#oracle.world = this.#world;
+    this.#oracle.wasUnattended = (host) => this.#wasUnattended(host);
   }
 
   async play(): Promise<Outcome> {
@@ -95,7 +104,7 @@ class Run {
     this.#world.start();
     for (const guest of guests) this.#at(guest.atMs, () => void this.#submit(guest));
     for (const act of owners) this.#at(act.atMs, () => void this.#act(act));
-    for (const fault of faults) this.#at(fault.atMs, () => this.#inflict(fault));
+    for (const fault of faults) this.#at(fault.atMs, () => this.#await(fault));
     await this.#scheduler.run(activeMs, () => this.#oracle.violations.length > 0);
     // Faults end by themselves, each in its time.
     this.#note("healing");
@@ -248,20 +257,53 @@ class Run {
   /** More than one thing was broken at a time: the promise holds for one. */
   #excuses(fromMs: number, toMs: number): boolean {
     const lingersMs = 5_000;
-    const near = this.#scenario.faults.filter(
-      ({ atMs, lastsMs }) => atMs <= toMs && atMs + lastsMs + lingersMs >= fromMs,
-    );
-    return near.length > 1;
+    return this.#strikesBetween(fromMs - lingersMs, toMs).length > 1;
+  }
+
+  #strikesBetween(fromMs: number, toMs: number): Fault[] {
+    return this.#struck
+      .filter(({ fault, atMs }) => atMs <= toMs && atMs + fault.lastsMs >= fromMs)
+      .map(({ fault }) => fault);
+  }
+
+  /** Both who could end a guest there, its agent and its keeper, were away not long ago. */
+  #wasUnattended(host: string): boolean {
+    const { nowMs } = this.#scheduler;
+    const { terms } = this.#scenario.settings;
+    const near = this.#strikesBetween(nowMs - 2 * terms.termMs, nowMs);
+    const hit = (name: string) => near.some((fault) => "process" in fault && fault.process === name);
+    return hit(host) && hit(keeperOf(host));
   }
 
   // Faults
 
+  /** Inflicts it now, or when a lease enters the state that it waits for; it does not wait for ever. */
+  #await(fault: Fault): void {
+    const { onEntering, behindMs } = fault;
+    if (onEntering === null) {
+      this.#inflict(fault);
+      return;
+    }
+    let isDue = false;
+    const due = (inMs: number) => {
+      if (isDue) return;
+      isDue = true;
+      for (const off of [giveUp, ...waits]) off();
+      this.#scheduler.after(inMs, () => this.#inflict(fault));
+    };
+    const giveUp = this.#scheduler.after(faultWaitsMsMax, () => due(0));
+    const waits = this.#agentsUnder(fault).map((agent) => agent.onceEntered(onEntering, () => due(behindMs)));
+  }
+
   #inflict(fault: Fault): void {
     const { atMs: _, ...what } = fault;
     this.#note(`fault ${JSON.stringify(what)}`);
-    count(this.#coverage, rowOf(fault), this.#statesUnder(fault));
-    const { network, redis, controllers, agents } = this.#world;
-    const processOf = (name: string) => [...controllers, ...agents].find((each) => each.name === name);
+    this.#struck.push({ fault, atMs: this.#scheduler.nowMs });
+    const states = this.#agentsUnder(fault).flatMap((agent) => agent.leaseStates());
+    count(this.#coverage, rowOf(fault, this.#leader()), states);
+    const { network, redis, agents } = this.#world;
+    const processOf = (name: string): Struck | undefined =>
+      this.#processes().find((each) => each.name === name);
     const later = (act: () => void) => this.#scheduler.after(fault.lastsMs, act);
     switch (fault.kind) {
       case "kill":
@@ -331,11 +373,22 @@ class Run {
     }
   }
 
-  /** What the leases do that it may hurt. */
-  #statesUnder(fault: Fault): string[] {
+  /** Whose leases it may hurt. */
+  #agentsUnder(fault: Fault): AgentProcess[] {
     const names = new Set<unknown>(Object.values(fault));
-    const struck = this.#world.agents.filter(({ name }) => names.has(name));
-    return (struck.length > 0 ? struck : this.#world.agents).flatMap((agent) => agent.leaseStates());
+    const { agents } = this.#world;
+    const struck = agents.filter(({ name, keeper }) => names.has(name) || names.has(keeper.name));
+    return struck.length > 0 ? struck : agents;
+  }
+
+  /** The name of the controller that took the lead last. */
+  #leader(): string {
+    return this.#world.redis.space.hget(zoneKeys(this.#scenario.settings.zone).lead, "holder") ?? "";
+  }
+
+  #processes(): Struck[] {
+    const { controllers, agents } = this.#world;
+    return [...controllers, ...agents, ...agents.map(({ keeper }) => keeper)];
   }
 
   /** How much Redis forgets of what came before now. */
@@ -353,10 +406,9 @@ class Run {
   }
 
   #hostOf(name: string) {
-    const { controllers, agents, redis } = this.#world;
     return name === "redis"
-      ? redis.host
-      : [...controllers, ...agents].find((each) => each.name === name)?.host;
+      ? this.#world.redis.host
+      : this.#processes().find((each) => each.name === name)?.host;
   }
 
   // The end
@@ -364,6 +416,8 @@ class Run {
   #isHealed(): boolean {
     return (
       this.#scheduler.nowMs > activeMs + 15_000 &&
+      this.#struck.length === this.#scenario.faults.length &&
+      this.#struck.every(({ fault, atMs }) => this.#scheduler.nowMs > atMs + fault.lastsMs + 5_000) &&
       this.#accepted.size === this.#open.size &&
       [...this.#accepted.values()].every((id) => this.#hasEnded(id) || this.#wasForgotten(id)) &&
       this.#oracle.alive.size === 0
@@ -381,13 +435,12 @@ class Run {
 
   /** What a submitter would be told. */
   async #why(id: string): Promise<string> {
-    const at = this.#someController();
-    if (at === null) return "no controller serves";
-    const told = at.desks.guests.explain(id).then(
-      ({ reasonCode, reason }) => `${reasonCode}: ${reason}`,
-      (thrown: unknown) => String(thrown),
-    );
-    await this.#scheduler.run(this.#scheduler.nowMs + 1_000, () => false);
+    let told = "nobody answers";
+    const asked = this.#untilAnswered((desks) => desks.guests.explain(id));
+    void asked.then(({ reasonCode, reason }) => {
+      told = `${reasonCode}: ${reason}`;
+    });
+    await this.#scheduler.run(this.#scheduler.nowMs + 5_000, () => false);
     return told;
   }
 
@@ -412,6 +465,8 @@ class Run {
     this.#checkReasons();
     for (const process of this.#oracle.alive)
       this.#oracle.violated("liveness", `${process.start.guestId}:${process.start.attempt} still runs`);
+    await this.#checkLeft();
+    await this.#checkLent();
     for (const { books } of this.#world.controllers)
       for (const [device, account] of books.account.devices) {
         const elapsedUs = (account.bookedMs - account.beganMs) * 1_000;
@@ -419,6 +474,39 @@ class Run {
         if (elapsedUs !== bookedUs)
           this.#oracle.violated("I8", `${device}: ${bookedUs} of ${elapsedUs} device-µs are booked`);
       }
+  }
+
+  /** Nothing is kept for leases that have ended (I11). */
+  async #checkLeft(): Promise<void> {
+    const { space } = this.#world.redis;
+    const { leases, devices } = zoneKeys(this.#scenario.settings.zone);
+    const left = () =>
+      [leases, devices].flatMap((key) => [...space.hentries(key)].map(([field]) => `${key} ${field}`));
+    await this.#until(() => left().length === 0);
+    for (const what of left()) this.#oracle.violated("I11", `nothing is lent, and ${what} is left in Redis`);
+  }
+
+  /** Every device is lent again: as many guests as there are devices all run at the same time. */
+  async #checkLent(): Promise<void> {
+    if (this.#oracle.violations.length > 0) return;
+    this.#note("every device is to be lent again");
+    for (const proof of this.#scenario.proofs) void this.#submit(proof);
+    const devices = this.#scenario.hosts.flatMap((host) => host.devices);
+    const isLent = (device: string) => this.#oracle.onDevice(device).length > 0;
+    await this.#until(() => devices.every(({ uuid }) => isLent(uuid)));
+    for (const { uuid } of devices)
+      if (!isLent(uuid))
+        this.#oracle.violated(
+          "liveness",
+          `${uuid} is not lent again: ${await this.#why(this.#accepted.get(`proof ${uuid}`) ?? "")}`,
+        );
+  }
+
+  /** Or until it is given up. */
+  async #until(holds: () => boolean): Promise<void> {
+    const giveUpAtMs = this.#scheduler.nowMs + againMsMax;
+    while (!holds() && this.#scheduler.nowMs < giveUpAtMs && this.#oracle.violations.length === 0)
+      await this.#scheduler.run(this.#scheduler.nowMs + 200, () => this.#oracle.violations.length > 0);
   }
 
   /** Every loan that the books know of was decided for a reason, by a forecast that has a name (I7). */

@@ -39,6 +39,8 @@ export interface Scenario {
   readonly guests: readonly PlannedGuest[];
   readonly owners: readonly OwnerAct[];
   readonly faults: readonly Fault[];
+  /** As many as there are devices, and of such length that they need them all at once: handed in when all has healed. */
+  readonly proofs: readonly PlannedGuest[];
   /** Of how much the last ms before it Redis forgets in a crash, at most. */
   readonly redisLossMsMax: number;
 }
@@ -68,7 +70,46 @@ export function drawScenario(seed: number): Scenario {
       Array.from({ length: controllers }, (_, i) => `controller-${i}`),
       hosts.map(({ name }) => name),
     ),
+    proofs: devices.map(({ pool, uuid }) => proofOf(pool, `proof ${uuid}`)),
     redisLossMsMax: random.fork("aof").pick([0, 2_000]),
+  };
+}
+
+function proofOf(pool: string, key: string): PlannedGuest {
+  const shape = { devices: 1, sharePermille: 1_000, memoryMib: null, model: "", pools: [pool] };
+  return {
+    key,
+    atMs: 0,
+    cancelAtMs: null,
+    spec: guestSpec(key, shape, 0),
+    program: {
+      workMs: 600_000,
+      checkpointEveryMs: 1_000,
+      leavesAfterMs: 100,
+      diesAfterMs: 5,
+      exitCode: 0,
+      childOutlivesMs: 0,
+    },
+  };
+}
+
+function guestSpec(name: string, shape: GuestSpec["shape"], retries: number): GuestSpec {
+  return {
+    tenant: "red",
+    name,
+    kind: "batch",
+    workload: { kind: "process", command: ["program", name], env: {}, workingDir: "" },
+    shape,
+    priority: 50,
+    checkpointIntervalMs: null,
+    startMs: 0,
+    noticeMs: 1_500,
+    durationHintMs: null,
+    retries,
+    evictionsMax: 1_000,
+    notBeforeMs: null,
+    trustGroup: "",
+    labels: {},
   };
 }
 
@@ -126,38 +167,27 @@ function drawGuests(random: Random, devicesPerHostMax: number): PlannedGuest[] {
   return Array.from({ length: random.int(3, 12) }, (_, i) => {
     const gang = random.chance(0.2) && devicesPerHostMax > 1;
     const isShared = !gang && random.chance(0.3);
+    const key = `guest-${i}`;
+    const atMs = random.between(500, activeMs * 0.6);
+    const cancelAtMs = random.chance(0.1) ? random.between(2_000, activeMs) : null;
+    const tenant = random.pick(["red", "blue"]);
+    const shape = {
+      devices: gang ? 2 : 1,
+      sharePermille: isShared ? random.pick([250, 500]) : 1_000,
+      memoryMib: null,
+      model: "",
+      pools: [],
+    };
     return {
-      key: `guest-${i}`,
-      atMs: random.between(500, activeMs * 0.6),
-      cancelAtMs: random.chance(0.1) ? random.between(2_000, activeMs) : null,
-      spec: {
-        tenant: random.pick(["red", "blue"]),
-        name: `guest-${i}`,
-        kind: "batch",
-        workload: { kind: "process", command: ["program", `guest-${i}`], env: {}, workingDir: "" },
-        shape: {
-          devices: gang ? 2 : 1,
-          sharePermille: isShared ? random.pick([250, 500]) : 1_000,
-          memoryMib: null,
-          model: "",
-          pools: [],
-        },
-        priority: 50,
-        checkpointIntervalMs: null,
-        startMs: 0,
-        noticeMs: 1_500,
-        durationHintMs: null,
-        retries: random.int(0, 2),
-        evictionsMax: 1_000,
-        notBeforeMs: null,
-        trustGroup: "",
-        labels: {},
-      },
+      key,
+      atMs,
+      cancelAtMs,
+      spec: { ...guestSpec(key, shape, random.int(0, 2)), tenant },
       program: {
         workMs: random.between(500, 8_000),
         checkpointEveryMs: random.between(500, 2_000),
         leavesAfterMs: random.chance(0.15) ? Infinity : random.exponential(300),
-        diesAfterMs: random.chance(0.05) ? random.between(1_200, 4_000) : random.exponential(5),
+        diesAfterMs: random.chance(0.1) ? random.between(1_200, 4_000) : random.exponential(5),
         exitCode: random.chance(0.1) ? 1 : 0,
         childOutlivesMs: random.chance(0.1) ? random.between(10, 800) : 0,
       },

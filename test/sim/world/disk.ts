@@ -12,6 +12,8 @@ export class Files {
   readonly #synced = new Map<string, Kept>();
   readonly #watchers = new Map<string, (name: string) => void>();
   isFull = false;
+  /** Look on from outside. */
+  readonly onlookers = new Set<(file: string, text: string) => void>();
 
   /** The machine fell. */
   lose(): void {
@@ -32,6 +34,7 @@ export class Files {
   /** What finds room on a full disk, being small or elsewhere. */
   force(file: string, text: string, wallMs: number): void {
     this.#now.set(file, { text, wallMs });
+    for (const seen of this.onlookers) seen(file, text);
     const slash = file.lastIndexOf("/");
     this.#watchers.get(file.slice(0, slash))?.(file.slice(slash + 1));
   }

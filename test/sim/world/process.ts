@@ -21,9 +21,9 @@ export class Life {
     this.clock = {
       monotonicMs: () => host.monotonicMs(),
       wallMs: () => host.wallMs(),
-      after: (ms, act) => this.after(host.toWorldMs(ms), act),
+      after: (ms, act) => this.after(host.toWorldMs(timerMs(ms)), act),
       turn: () => this.waits(0),
-      sleep: (ms, signal) => this.#sleep(host.toWorldMs(ms), signal),
+      sleep: (ms, signal) => this.#sleep(host.toWorldMs(timerMs(ms)), signal),
     };
   }
 
@@ -89,4 +89,9 @@ export class Life {
     cancel();
     return undefined;
   }
+}
+
+/** As Node's timers have it: whole ms, rounded down, and at least one. */
+function timerMs(ms: number): number {
+  return Math.max(1, Math.trunc(ms));
 }

@@ -11,10 +11,14 @@ interface Due {
 /** Calls it off; calling it off twice, or after it happened, changes nothing. */
 export type Cancel = () => void;
 
+/** More at one moment than anything but a process that turns for ever in one place. */
+const atOnceMax = 100_000;
+
 /** Virtual time. What happens, happens in order, one thing at a time, each followed by all that it resolves. */
 export class Scheduler {
   #nowMs = 0;
   #count = 0;
+  #atOnce = 0;
   readonly #due = new Heap<Due>((a, b) => a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order));
 
   get nowMs(): number {
@@ -37,6 +41,8 @@ export class Scheduler {
     for (let next = this.#due.first; next !== undefined && next.atMs <= untilMs; next = this.#due.first) {
       this.#due.removeFirst();
       if (next.act === null) continue;
+      this.#atOnce = next.atMs > this.#nowMs ? 0 : this.#atOnce + 1;
+      if (this.#atOnce > atOnceMax) throw new Error(`time stands still at ${this.#nowMs} ms`);
       this.#nowMs = next.atMs;
       this.happened += 1;
       next.act();

@@ -4,8 +4,10 @@ import { NodeAgent } from "../../../src/agent/node-agent.ts";
 import type { Settings } from "../../../src/config/settings.ts";
 import { runController, type RunningController } from "../../../src/controller/controller.ts";
 import type { DeviceInfo } from "../../../src/core/device.ts";
+import type { LeaseState } from "../../../src/core/lease.ts";
 import type { RecallDesk } from "../../../src/api/ports.ts";
 import type { Logger } from "../../../src/runtime/log.ts";
+import { keeperOf } from "../faults.ts";
 import { SimRedisServer } from "../redis/server.ts";
 import { agentMachine } from "./agent-machine.ts";
 import { agentStream } from "./agent-stream.ts";
@@ -18,7 +20,7 @@ import { keep } from "./keeper.ts";
 import { Network } from "./network.ts";
 import { Life } from "./process.ts";
 import type { Random } from "./random.ts";
-import type { Scheduler } from "./scheduler.ts";
+import type { Cancel, Scheduler } from "./scheduler.ts";
 import { telemetryOf } from "./telemetry.ts";
 
 /** How long whoever looks after a process takes to start it again. Ms of the world. */
@@ -83,8 +85,17 @@ export class World {
   }
 }
 
+/** What a fault can strike. */
+export interface Struck {
+  readonly name: string;
+  readonly host: Host;
+  readonly life: Life | null;
+  start(): void;
+  kill(): void;
+}
+
 /** A process that somebody starts again whenever it ends. */
-abstract class Supervised {
+abstract class Supervised implements Struck {
   readonly name: string;
   readonly host: Host;
   readonly parts: WorldParts;
@@ -171,12 +182,42 @@ export class ControllerProcess extends Supervised {
   }
 }
 
+function stateOf(record: string): LeaseState {
+  return (JSON.parse(record) as LeaseRecord).ladder.state;
+}
+
+/** That it starts an agent again is left to the plan, which says when. */
+export class KeeperProcess implements Struck {
+  readonly name: string;
+  readonly host: Host;
+  life: Life | null = null;
+  readonly #agent: AgentProcess;
+
+  constructor(agent: AgentProcess) {
+    this.#agent = agent;
+    this.name = keeperOf(agent.name);
+    this.host = agent.host;
+  }
+
+  start(): void {
+    if (this.life !== null) return;
+    const { name, host, parts, files, kernel } = this.#agent;
+    this.life = new Life(host, parts.scheduler);
+    void keep(this.life, `/${name}`, files, kernel);
+  }
+
+  kill(): void {
+    this.life?.kill();
+    this.life = null;
+  }
+}
+
 export class AgentProcess extends Supervised {
   readonly kernel: Kernel;
   readonly files = new Files();
   readonly devices: readonly DeviceInfo[];
+  readonly keeper: KeeperProcess;
   desk: RecallDesk | null = null;
-  #keeper: Life | null = null;
   readonly #world: World;
 
   constructor(
@@ -196,13 +237,12 @@ export class AgentProcess extends Supervised {
       parts.witness,
       checkpoints,
     );
+    this.keeper = new KeeperProcess(this);
   }
 
   override start(): void {
     super.start();
-    if (this.#keeper !== null) return;
-    this.#keeper = new Life(this.host, this.parts.scheduler);
-    void keep(this.#keeper, `/${this.name}`, this.files, this.kernel);
+    this.keeper.start();
   }
 
   override kill(): void {
@@ -211,22 +251,33 @@ export class AgentProcess extends Supervised {
   }
 
   /** As its disk has them. */
-  leaseStates(): string[] {
+  leaseStates(): LeaseState[] {
     const guests = `/${this.name}/guests`;
     return this.files.list(guests).flatMap((guest) =>
       this.files.list(`${guests}/${guest}`).flatMap((attempt) => {
         const text = this.files.read(`${guests}/${guest}/${attempt}/state.json`);
-        const state = text === null ? "released" : (JSON.parse(text) as LeaseRecord).ladder.state;
+        const state = text === null ? "released" : stateOf(text);
         return state === "released" ? [] : [state];
       }),
     );
   }
 
+  /** Once, when its disk says that a lease has entered the state. */
+  onceEntered(state: LeaseState, entered: () => void): Cancel {
+    const look = (file: string, text: string) => {
+      if (!file.endsWith("/state.json") || stateOf(text) !== state) return;
+      off();
+      entered();
+    };
+    const off = () => this.files.onlookers.delete(look);
+    this.files.onlookers.add(look);
+    return off;
+  }
+
   /** The machine falls and comes back. */
   reboot(): void {
     this.kill();
-    this.#keeper?.kill();
-    this.#keeper = null;
+    this.keeper.kill();
     this.kernel.reboot();
     this.files.lose();
     this.host.reboot();
