@@ -53,6 +53,8 @@ export class Standby implements AgentDesk {
     const messages = incoming[Symbol.asyncIterator]();
     const first = await messages.next();
     if (first.done === true) return;
+    // Its stream was opened before we led, and its Hello came after.
+    if (this.#hasLeft) throw new GleanerError("LEAD_TAKEN");
     const { fleet, log, metrics } = this.#parts;
     const session = this.#welcome(first.value.body);
     const leave = () => session.outgoing.close();
