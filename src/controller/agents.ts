@@ -31,6 +31,7 @@ import type { OwnerSignals } from "./owner-signals.ts";
 import type { OwnerWatch } from "./owner-watch.ts";
 import type { Quarantines } from "./quarantine.ts";
 import type { Reign } from "./reign.ts";
+import type { StandbyFleet } from "./standby-fleet.ts";
 import type { StandbyRecalls } from "./standby-recalls.ts";
 
 interface AgentsParts {
@@ -47,7 +48,9 @@ interface AgentsParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly reign: Reign;
-  /** Recalls that this controller took before it led. */
+  /** By which it takes back while its lock is not sure. */
+  readonly warm: Pick<StandbyFleet, "joined" | "stepped" | "left">;
+  /** Recalls that this controller took before it led, or while its lock was not sure. */
   readonly passedOn: Pick<StandbyRecalls, "reported">;
   /** Of guests, those that will never run again. */
   readonly endedAmong: (guestIds: readonly string[]) => Promise<EndedGuest[]>;
@@ -94,6 +97,7 @@ export class Agents implements AgentDesk {
       yield* session.outgoing;
     } finally {
       signal.removeEventListener("abort", leave);
+      this.#parts.warm.left(session);
       if (fleet.agents.get(session.host) === session) {
         fleet.agents.delete(session.host);
         this.#parts.metrics.agentsConnected.set(fleet.agents.size);
@@ -163,8 +167,11 @@ export class Agents implements AgentDesk {
     fleet.agents.set(hello.host, session);
     older?.outgoing.close();
     metrics.agentsConnected.set(fleet.agents.size);
-    for (const description of hello.devices)
-      this.#parts.owners.addDevice(deviceFromProto(description, hello.host));
+    const nowMs = clock.monotonicMs();
+    const devices = hello.devices.map((description) => deviceFromProto(description, hello.host));
+    const leases = hello.leases.map((report) => leaseStepFromProto(report, nowMs));
+    for (const device of devices) this.#parts.owners.addDevice(device);
+    this.#parts.warm.joined(session, devices, leases);
 
     for (const { uuid } of hello.devices) this.#parts.quarantines.adopt(uuid);
 
@@ -182,11 +189,7 @@ export class Agents implements AgentDesk {
         pools: pools.map((pool) => agentPolicyToProto(this.#parts.signals.policyOf(pool))),
       },
     });
-    const nowMs = clock.monotonicMs();
-    this.#reconcile(
-      session,
-      hello.leases.map((report) => leaseStepFromProto(report, nowMs)),
-    );
+    this.#reconcile(session, leases);
     const recalls = hello.recalls.map((report) => localRecallFromProto(report, nowMs));
     for (const step of recalls) this.#parts.passedOn.reported(step);
     const recallsOver = this.#parts.owners.agentRecalls(hello.host, recalls);
@@ -271,6 +274,7 @@ export class Agents implements AgentDesk {
   #report(session: AgentSession, report: LeaseStep): void {
     const acknowledge = () =>
       session.send({ $case: "leaseReportAck", value: { leaseId: report.leaseId, step: report.step } });
+    this.#parts.warm.stepped(report);
     this.#parts.steps.take(report, acknowledge);
   }
 

@@ -4,6 +4,7 @@ import { asGleanerError, GleanerError } from "../errors/gleaner-error.ts";
 import type { GuestQueue } from "../queue/guest-queue.ts";
 import type { Logger } from "../runtime/log.ts";
 import { Candidacy, type Win } from "./candidacy.ts";
+import type { Desks } from "../api/server.ts";
 import { takeTheLead, type Leader } from "./leader.ts";
 import { Reception } from "./reception.ts";
 import { Reign } from "./reign.ts";
@@ -121,7 +122,9 @@ export async function runController(
     const taken = await takeTheLead(parts);
     leader = taken;
     undoLead.defer(() => taken.stop());
-    amiss = () => books.problem;
+    // A successor may know more of the leases: without the lock, what an owner is told comes from the agents themselves.
+    const unsure: Desks = { ...standby.desks, agents: taken.desks.agents };
+    amiss = () => (lock.isHeld() ? books.problem : "the lock on the lead could not be renewed: nothing is lent");
     const stepDown = () => {
       taken.stepDown();
       end(won.lost.reason);
@@ -131,7 +134,8 @@ export async function runController(
       return;
     }
     won.lost.addEventListener("abort", stepDown, { once: true });
-    reception.seat(taken.desks);
+    heard("");
+    reception.seat(() => (lock.isHeld() ? taken.desks : unsure));
     taken.run();
     standby.leave();
     log.info({ epoch: taken.epoch, zone: settings.zone }, `leads at ${api.address}`);

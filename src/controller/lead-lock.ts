@@ -3,9 +3,13 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { Candidate, LeaseStore } from "../store/lease-store.ts";
 
+/** So often the lock's time without a renewal, and this process leads no more: a new one has new connections. */
+const lapsedLocksMax = 10;
+
 /**
  * The lock under which a controller leads. It counts, on this process's monotonic clock, from the sending of the last renewal
- * that Redis acknowledged, so that it ends here before it ends there: whoever comes next never leads beside this one.
+ * that Redis acknowledged, so that it lapses here before it does there: whoever comes next never leads beside this one. Where
+ * nobody came, the next renewal takes it again: Redis knows by the reign.
  */
 export class LeadLock {
   readonly #store: LeaseStore;
@@ -14,6 +18,7 @@ export class LeadLock {
   readonly #log: Logger;
   readonly #renewIntervalMs: number;
   readonly #heldMs: number;
+  readonly #keptMs: number;
   #sentAtMs: number;
 
   /** `sentAtMs`: when the campaign was sent that was won; monotonic. */
@@ -33,16 +38,18 @@ export class LeadLock {
     const { lead, terms } = parts.settings;
     this.#renewIntervalMs = lead.renewIntervalMs;
     this.#heldMs = lead.lockMs - terms.driftMs;
+    this.#keptMs = lead.lockMs * lapsedLocksMax;
   }
 
+  /** False: another may lead. */
   isHeld(): boolean {
-    return this.#leftMs() > 0;
+    return this.#ageMs() < this.#heldMs;
   }
 
   /** Renews it until the signal aborts; where that fails for too long, the lead is lost. */
   async run(signal: AbortSignal): Promise<void> {
     const watching = this.#watch(signal);
-    while (!signal.aborted && this.isHeld()) {
+    while (!signal.aborted && this.#ageMs() < this.#keptMs) {
       const sentAtMs = this.#clock.monotonicMs();
       try {
         await this.renew();
@@ -67,15 +74,15 @@ export class LeadLock {
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && this.isHeld()) {
-      await this.#clock.sleep(this.#leftMs(), signal);
+    while (!signal.aborted && this.#ageMs() < this.#keptMs) {
+      await this.#clock.sleep(this.#keptMs - this.#ageMs(), signal);
       // After a stall the answer may lie in the socket already.
-      if (!this.isHeld()) await this.#clock.turn();
+      if (this.#ageMs() >= this.#keptMs) await this.#clock.turn();
     }
     if (!signal.aborted) this.#store.lose();
   }
 
-  #leftMs(): number {
-    return this.#sentAtMs + this.#heldMs - this.#clock.monotonicMs();
+  #ageMs(): number {
+    return this.#clock.monotonicMs() - this.#sentAtMs;
   }
 }

@@ -215,6 +215,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     log,
     metrics,
     reign,
+    warm,
     passedOn,
     endedAmong: (ids) => endedAmong(ids, { store, queue, clock }),
     wake,

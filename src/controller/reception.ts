@@ -3,21 +3,21 @@ import type { Desks } from "../api/server.ts";
 /** Desks that stay the same for the server while whoever sits at them changes. */
 export class Reception {
   readonly desks: Desks;
-  #now: Desks;
+  #now: () => Desks;
 
   constructor(first: Desks) {
-    this.#now = first;
+    this.#now = () => first;
     this.desks = {
-      guests: forwarding(() => this.#now.guests),
-      owners: forwarding(() => this.#now.owners),
-      reports: forwarding(() => this.#now.reports),
-      agents: forwarding(() => this.#now.agents),
+      guests: forwarding(() => this.#now().guests),
+      owners: forwarding(() => this.#now().owners),
+      reports: forwarding(() => this.#now().reports),
+      agents: forwarding(() => this.#now().agents),
     };
   }
 
-  /** Calls that have begun stay where they are. */
-  seat(desks: Desks): void {
-    this.#now = desks;
+  /** `now` is asked at each call. Calls that have begun stay where they are. */
+  seat(now: () => Desks): void {
+    this.#now = now;
   }
 }
 

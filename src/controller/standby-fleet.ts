@@ -55,6 +55,11 @@ export class StandbyFleet {
     for (const lease of leases) this.stepped(lease);
   }
 
+  /** False: the agent has a newer stream. */
+  left(session: AgentSession): boolean {
+    return this.agents.get(session.host) === session && this.agents.delete(session.host);
+  }
+
   stepped({ leaseId, devices, state }: LeaseStep): void {
     for (const uuid of devices) {
       const leases = this.devices.get(uuid)?.leases;

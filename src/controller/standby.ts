@@ -69,10 +69,7 @@ export class Standby implements AgentDesk {
       yield* session.outgoing;
     } finally {
       signal.removeEventListener("abort", leave);
-      if (fleet.agents.get(session.host) === session) {
-        fleet.agents.delete(session.host);
-        if (!this.#hasLeft) metrics.agentsConnected.set(fleet.agents.size);
-      }
+      if (fleet.left(session) && !this.#hasLeft) metrics.agentsConnected.set(fleet.agents.size);
     }
   }
 

@@ -40,6 +40,7 @@ export const rows: readonly Row[] = [
   stop("controller"),
   stop("agent"),
   stop("redis"),
+  stop("redis", 4_000),
   signalGuests("SIGSTOP guest", "SIGSTOP", "SIGCONT"),
   cutRow("agent ⇹ controller", "agentWire", "both"),
   cutRow("agent ↛ controller", "agentWire", "up"),
@@ -99,11 +100,11 @@ function killKeeper(): Row {
   };
 }
 
-function stop(part: Part): Row {
+function stop(part: Part, lastsMs = stopMs): Row {
   return {
-    name: `SIGSTOP ${part} ${stopMs / 1_000} s`,
+    name: `SIGSTOP ${part} ${lastsMs / 1_000} s`,
     needs: {},
-    lastsMs: stopMs,
+    lastsMs,
     strike: (stack) => stack[part].signal("SIGSTOP"),
     heal: (stack) => stack[part].signal("SIGCONT"),
     skipped: always,

@@ -134,7 +134,38 @@ it("I2, I3: the standby takes the lead when the leader leaves, with its guests, 
   atStandby.disconnect();
 });
 
-it("I2: a leader whose lock expired unrenewed ends by itself, and renews no term from then on", async () => {
+it("I0, I2: while Redis stands still for longer than its lock, a leader renews no term and takes back as a standby does; then it leads on", async () => {
+  await using still = await startTestRedis();
+  await using leader = await startTestController({ redisUrl: still.url });
+  using raw = new RawClient(leader.controller.apiAddress);
+  const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
+  await peer.connect(leader.controller.apiAddress);
+  process.kill(still.pid, "SIGSTOP");
+  await until("it is not sure to lead", async () => {
+    const asked = raw.call("/gleaner.v1.OwnerService/ListHolds", new Uint8Array());
+    const failed = await asked.then(() => null, errorDetails);
+    return failed?.info?.reason === "NOT_LEADER";
+  });
+  peer.commands.length = 0;
+  peer.renew(new Map());
+  const following = recall(leader, ["GPU-1"]);
+  const passedOn = () => peer.commands.find((body) => body.$case === "ownerRecall")?.value;
+  await peer.until(() => passedOn() !== undefined);
+  const { recallId } = passedOn()!;
+  const report = { recallId, device: "GPU-1", ageMs: 0, elapsedMs: 1, deadlineMs: 3_000, reason: "test" };
+  peer.tellRecall({ ...report, stage: RecallStage.RELEASED, leaseId: "g:1", holdMs: 0 });
+  expect((await following).map(({ stage }) => stage)).toEqual([RecallStage.RELEASED]);
+  const answered = () => peer.commands.map(({ $case }) => $case);
+  await peer.until(() => answered().includes("recallReportAck"));
+  expect(answered(), "though it came after").not.toContain("termsRenewed");
+
+  process.kill(still.pid, "SIGCONT");
+  expect(await leader.clients.owners.listHolds({})).toMatchObject({ holds: [] });
+  expect(leader.controller.lost.aborted).toBe(false);
+  peer.disconnect();
+});
+
+it("I2: a leader whose lock another holds ends by itself, and renews no term from then on", async () => {
   const [leader, standby] = await pair();
   await using _ = leader;
   await using __ = standby;
