@@ -5,8 +5,8 @@
 dir=$1 patience_cs=$(($2 * 100))
 shift 2
 
-# Between two starts of an agent that does not last, growing up to the second; one that lasted so long had got going.
-delay_s_min=1 delay_s_max=10 steady_cs=3000
+# Between two starts of an agent that does not last: none at first, growing up to this; one that lasted so long had got going.
+delay_s_max=10 steady_cs=3000
 # An agent that leaves a guest to us and says nothing for so long hangs.
 hung_cs=1000
 
@@ -15,7 +15,7 @@ read -r boot </proc/sys/kernel/random/boot_id
 seq=0 writer='' duties=''
 # The agent that we look after: its pid, when it began (uptime, cs), and whether it is our child.
 agent='' began=0 ours=''
-delay_s=$delay_s_min start_at=0 stopping_at='' late_since='' told='' deaf='' nap=''
+delay_s=0 start_at=0 stopping_at='' late_since='' told='' deaf='' nap=''
 
 say() { echo "keeper: $*" >&2; }
 
@@ -150,10 +150,10 @@ agent_ended() {
   [ -z "$stopping_at" ] || return
   # None ever got going, and there is nobody to look after: whoever started us hears of it.
   [ -n "$writer" ] || [ -n "$duties" ] || leave "$status"
-  [ $((now - began)) -lt $steady_cs ] || delay_s=$delay_s_min
+  [ $((now - began)) -lt $steady_cs ] || delay_s=0
   start_at=$((now + delay_s * 100))
   say "the agent ended (status $status); starting it again in $delay_s s"
-  delay_s=$((delay_s * 2))
+  delay_s=$((delay_s * 2 + 1))
   [ $delay_s -le $delay_s_max ] || delay_s=$delay_s_max
 }
 
@@ -203,6 +203,7 @@ DUTIES
 late_seq=$seq
 trap '' PIPE HUP
 trap stop TERM INT
+trap : CHLD
 # The agent prints what it holds.
 trap '[ -z "$agent" ] || kill -USR2 "$agent" 2>/dev/null' USR2
 
@@ -219,4 +220,6 @@ while :; do
   sleep "$((next / 100)).$hundredths" &
   nap=$!
   wait "$nap"
+  # The end of the agent woke us before.
+  kill "$nap" 2>/dev/null && wait "$nap"
 done
