@@ -162,4 +162,26 @@ export const mutants: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: "a term counts from when its renewal is answered, not from when it was sent",
+    breaks: "I3",
+    edits: [
+      {
+        file: "src/agent/terms.ts",
+        find: "const endsAtMs = sentAtMs + this.#termMs;",
+        replace: "const endsAtMs = this.#parts.clock.nowMs() + this.#termMs;",
+      },
+    ],
+  },
+  {
+    name: "an agent whose Hello comes late stays with a standby that leads by then",
+    breaks: "I4",
+    edits: [
+      {
+        file: "src/controller/standby.ts",
+        find: 'if (this.#hasLeft) throw new GleanerError("LEAD_TAKEN");',
+        replace: "",
+      },
+    ],
+  },
 ];
