@@ -246,6 +246,7 @@ export class LeaseSteps {
         const record =
           isFirst && known !== null ? known : (await this.#store.guestRecords([guestId])).get(guestId);
         if (record !== undefined && record.liveLease !== "") {
+          this.#guests.ended({ id, guestId }, record);
           for (const listener of this.#strayListeners) listener();
           return;
         }
