@@ -27,8 +27,8 @@ export interface DeviceMoment {
   /** The lines of the trace of this time: at most one a device, in the order of the file. A device that is absent here has no new reading. */
   readonly samples: readonly DeviceSample[];
   /** The owner as the rules see them now: the last sample for up to `holdS`, then unknown. Of any device sampled so far. */
-  owner(device: DeviceUuid): OwnerState;
-  guest(device: DeviceUuid): GuestState;
+  readonly owner: (device: DeviceUuid) => OwnerState;
+  readonly guest: (device: DeviceUuid) => GuestState;
 }
 
 export interface DeviceSample {
@@ -41,6 +41,8 @@ export interface DeviceSample {
   readonly owner: OwnerState;
   /** The owner's memory and a guest's fit the device together; in kill mode always. Only what is idle and fits can be lent. */
   readonly fits: boolean;
+  /** Since when `owner` and `fits` are as they are, without a gap; this sample's own time where it changed them. */
+  readonly sinceS: number;
 }
 
 /**

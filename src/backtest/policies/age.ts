@@ -18,16 +18,14 @@ class FixedAge implements DevicePolicy {
   }
 
   decide({ timeS, samples, owner, guest }: DeviceMoment): DeviceAction[] {
-    for (const { device, owner, fits } of samples)
-      if (owner !== "idle" || !fits || guest(device) !== "none") this.#dueAtS.delete(device);
-      else if (!this.#dueAtS.has(device)) this.#dueAtS.set(device, timeS + this.#ageS);
+    for (const { device, owner, fits, sinceS } of samples)
+      if (owner === "idle" && fits && guest(device) === "none") this.#dueAtS.set(device, sinceS + this.#ageS);
+      else this.#dueAtS.delete(device);
     const actions: DeviceAction[] = [];
     for (const [device, atS] of this.#dueAtS) {
-      if (owner(device) !== "idle") this.#dueAtS.delete(device);
-      else if (atS <= timeS) {
-        this.#dueAtS.delete(device);
-        actions.push({ device, action: "lend", reason: "age_reached" });
-      }
+      if (atS > timeS) continue;
+      this.#dueAtS.delete(device);
+      if (owner(device) === "idle") actions.push({ device, action: "lend", reason: "age_reached" });
     }
     return actions;
   }
