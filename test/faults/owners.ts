@@ -20,7 +20,7 @@ export interface Served {
 
 const retryMs = 20;
 
-/** Calls one address after the other until somebody answers, as an owner would, and listens to the end; or until `until` holds. */
+/** Calls by the product's client, which asks the next address where one is silent, and again where all fail, and listens to the end; or until `until` holds. */
 export async function recall(
   addresses: readonly string[],
   device: string,
@@ -38,10 +38,10 @@ export async function recall(
   const stages: string[] = [];
   let sentAtMs = askedAtMs;
   const at = new Map<RecallStage, number>();
-  for (let tries = 0; ; tries += 1) {
+  for (;;) {
     if (at.size === 0) sentAtMs = nowMs();
     // A connection of its own, as each `gleaner recall` has.
-    const clients = connectClients(addresses[tries % addresses.length]!);
+    const clients = connectClients(addresses);
     const patience = AbortSignal.timeout(Math.max(1, Math.round(askedAtMs + giveUpMs - nowMs())));
     try {
       for await (const { stage } of clients.owners.recall(request, { signal: patience })) {

@@ -92,10 +92,11 @@ async function playStack(
     } catch (thrown) {
       result.violations.push(notHealed(thrown));
     }
-    const parts = [stack.controller, stack.agent, stack.redis];
-    result.restarts += parts.reduce((sum, each) => sum + each.restarts, 0);
+    const { controller, standby, agent, redis } = stack;
+    const product = standby === null ? [controller, agent] : [controller, standby, agent];
+    result.restarts += [...product, redis].reduce((sum, each) => sum + each.restarts, 0);
     if (hasViolations(result)) {
-      for (const each of [stack.controller, stack.agent]) each.signal("SIGUSR2");
+      for (const each of product) each.signal("SIGUSR2");
       await sleep(dumpMs);
       result.keptDir = keep(dir);
     }
@@ -163,7 +164,7 @@ export function hasViolations({ cells, violations }: Pick<RowResult, "cells" | "
 
 function keep(dir: string): string {
   const kept = mkdtempSync(join(tmpdir(), "gleaner-faults-kept-"));
-  for (const file of ["controller.log", "agent.log", "redis.log", "oracle.jsonl", "settings.json"])
+  for (const file of ["controller.log", "standby.log", "agent.log", "redis.log", "oracle.jsonl", "settings.json"])
     if (existsSync(join(dir, file))) cpSync(join(dir, file), join(kept, file));
   return kept;
 }

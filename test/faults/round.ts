@@ -66,6 +66,7 @@ export async function playRound(
 ): Promise<RoundResult> {
   const round = new Round(stack, name, states);
   await round.prepare();
+  await row.aim?.(stack);
   await round.reachStates();
   await row.strike(stack, round.guests());
   const struckAtMs = nowMs();
@@ -213,8 +214,8 @@ class Round {
 
   /** The one that it calls first, and the one that it turns to where that does not answer. */
   #addresses(index: number): string[] {
-    const { agent, controller } = this.#stack.recallAddresses;
-    return pathOf(index) === "agent" ? [agent, controller] : [controller, agent];
+    const { agent, controllers } = this.#stack.recallAddresses;
+    return pathOf(index) === "agent" ? [agent, ...controllers] : [...controllers, agent];
   }
 
   async #submit(index: number): Promise<void> {

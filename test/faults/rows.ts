@@ -1,8 +1,8 @@
 import { pidsOf } from "./oracle.ts";
 import type { Cut } from "./parts/relay.ts";
-import { signalIfThere } from "./parts/process.ts";
+import { type FaultProcess, signalIfThere } from "./parts/process.ts";
 import { SmallDisk } from "./parts/small-disk.ts";
-import type { FaultStack, StackNeeds } from "./parts/stack.ts";
+import type { FaultStack, Roles, StackNeeds } from "./parts/stack.ts";
 import { noWallClock } from "./parts/wall-clock.ts";
 
 /** One fault: how it strikes a stack, how long it lasts, and how what was taken is given back. */
@@ -12,6 +12,8 @@ export interface Row {
   readonly lastsMs: number;
   /** Each round has a stack of its own: what strikes twice in a row is something else. */
   readonly afresh?: boolean;
+  /** Done before the leases are brought into their states. */
+  aim?(stack: FaultStack): Promise<void>;
   /** `guests`: those under way. */
   strike(stack: FaultStack, guests: readonly string[]): Promise<void> | void;
   heal(stack: FaultStack, guests: readonly string[]): Promise<void> | void;
@@ -28,14 +30,30 @@ const stopMs = 2_000;
 const cutMs = 2_300;
 const fullMs = 2_000;
 const jumpMs = 2_200;
+/** Longer than the lock on the lead: the standby takes over. */
+const takeOverMs = 4_500;
 const jumpS = 10;
+
+const killed = {
+  strike: (struck: FaultProcess) => struck.kill(),
+  heal: (struck: FaultProcess) => struck.start(),
+};
+const stopped = {
+  strike: async (struck: FaultProcess) => struck.signal("SIGSTOP"),
+  heal: async (struck: FaultProcess) => struck.signal("SIGCONT"),
+};
 
 export const rows: readonly Row[] = [
   kill("kill -9 controller", "controller"),
+  strikeRole("kill -9 leader", "leader", killed, takeOverMs),
+  strikeRole("SIGSTOP leader", "leader", stopped, takeOverMs),
+  strikeRole("kill -9 standby", "standby", killed, downMs),
   killKept(),
   killKeeper(),
+  stopKeeper(),
   kill("kill -9 redis (everysec)", "redis", { appendfsync: "everysec" }),
   kill("kill -9 redis (always)", "redis", { appendfsync: "always" }),
+  restartRedis(),
   signalGuests("kill -9 guest", "SIGKILL", null),
   stop("controller"),
   stop("agent"),
@@ -70,7 +88,26 @@ function kill(name: string, part: Part, needs: StackNeeds = {}): Row {
   };
 }
 
-/** Its keeper starts it again after a second, and later each time that it does not last. */
+/** Of two controllers, the one that leads or stands by just then. */
+function strikeRole(
+  name: string,
+  role: keyof Roles,
+  { strike, heal }: { strike: (struck: FaultProcess) => Promise<void>; heal: (struck: FaultProcess) => Promise<void> },
+  lastsMs: number,
+): Row {
+  const struck = new WeakMap<FaultStack, FaultProcess>();
+  return {
+    name,
+    needs: { standby: true },
+    lastsMs,
+    aim: async (stack) => void struck.set(stack, (await stack.roles())[role]),
+    strike: (stack) => strike(struck.get(stack)!),
+    heal: (stack) => heal(struck.get(stack)!),
+    skipped: always,
+  };
+}
+
+/** Its keeper starts it again at once, and later each time that it does not last. */
 function killKept(): Row {
   let before = 0;
   return {
@@ -80,7 +117,7 @@ function killKept(): Row {
     afresh: true,
     strike: ({ agent }) => {
       before = agent.readied;
-      agent.killKept();
+      agent.signal("SIGKILL");
     },
     heal: ({ agent }) => agent.keptAgain(before),
     skipped: always,
@@ -96,6 +133,28 @@ function killKeeper(): Row {
     afresh: true,
     strike: ({ agent }) => agent.kill(),
     heal: ({ agent }) => agent.startKeeper(),
+    skipped: always,
+  };
+}
+
+function stopKeeper(): Row {
+  return {
+    name: `SIGSTOP keeper ${stopMs / 1_000} s`,
+    needs: {},
+    lastsMs: stopMs,
+    strike: ({ agent }) => agent.signalKeeper("SIGSTOP"),
+    heal: ({ agent }) => agent.signalKeeper("SIGCONT"),
+    skipped: always,
+  };
+}
+
+function restartRedis(): Row {
+  return {
+    name: "restart redis",
+    needs: {},
+    lastsMs: downMs,
+    strike: ({ redis }) => redis.stop(),
+    heal: ({ redis }) => redis.start(),
     skipped: always,
   };
 }
@@ -155,6 +214,6 @@ function jump(part: "agent" | "controller", offsetS: number): Row {
     lastsMs: jumpMs,
     strike: ({ wallClock }) => wallClock?.jump(offsetS),
     heal: ({ wallClock }) => wallClock?.jump(0),
-    skipped: () => noWallClock,
+    skipped: () => noWallClock(),
   };
 }

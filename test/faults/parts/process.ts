@@ -38,9 +38,10 @@ export class FaultProcess implements AsyncDisposable {
   async start(): Promise<void> {
     const { name, command, words, env, cwd, logPath, ready } = this.#plan;
     const log = openSync(logPath, "a");
-    const { PATH = "", HOME = "/" } = process.env;
+    // As bin/gleaner starts it: what was compiled once need not be again.
+    const { PATH = "", HOME = "/", NODE_COMPILE_CACHE = "" } = process.env;
     const stdio = ["ignore", log, log, ...(ready === undefined ? (["ipc"] as const) : [])] as const;
-    const child = spawn(command, words, { cwd, env: { PATH, HOME, ...env }, stdio: [...stdio] });
+    const child = spawn(command, words, { cwd, env: { PATH, HOME, NODE_COMPILE_CACHE, ...env }, stdio: [...stdio] });
     closeSync(log);
     this.#child = child;
     this.#down = false;
@@ -68,9 +69,9 @@ export class FaultProcess implements AsyncDisposable {
     else signalIfThere(this.#servingPid, signal);
   }
 
-  /** Kills the process that its keeper keeps. */
-  killKept(): void {
-    this.signal("SIGKILL");
+  /** To the process that was started: the keeper, where one stands between. */
+  signalKeeper(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal);
   }
 
   /** Resolves when its keeper has started it once more than `times` before. */
@@ -91,8 +92,14 @@ export class FaultProcess implements AsyncDisposable {
     await this.#end("SIGKILL");
   }
 
+  /** In order. */
+  async stop(): Promise<void> {
+    await this.#end("SIGTERM");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.signal("SIGCONT");
+    this.signalKeeper("SIGCONT");
     const patience = setTimeout(() => {
       this.signal("SIGKILL");
       this.#child?.kill("SIGKILL");

@@ -18,23 +18,34 @@ export interface StackNeeds {
   readonly appendfsync?: "always" | "everysec";
   readonly smallDisk?: "agent" | "controller" | "redis";
   readonly wallClock?: "agent" | "controller";
+  /** A second controller, which begins as the standby. */
+  readonly standby?: boolean;
 }
 
 /** A controller, an agent and a Redis as in production: processes of their own, and wires between them that can be cut. */
 export interface FaultStack extends AsyncDisposable {
   readonly dir: string;
   readonly controller: FaultProcess;
+  /** Null where the row wants none. It may lead by and by. */
+  readonly standby: FaultProcess | null;
   readonly agent: FaultProcess;
   readonly redis: FaultProcess;
   readonly agentWire: Relay;
   readonly redisWire: Relay;
   readonly disk: SmallDisk | null;
   readonly wallClock: WallClock | null;
-  /** Of the controller, reached without the wire. */
+  /** Of whichever controller leads, reached without the wire. */
   readonly clients: Clients;
-  /** Where owners recall: from the controller, without the wire, and from the agent. */
-  readonly recallAddresses: { readonly controller: string; readonly agent: string };
+  /** Where owners recall: from the controllers, without the wire, and from the agent. */
+  readonly recallAddresses: { readonly controllers: readonly string[]; readonly agent: string };
   readonly oracle: Oracle;
+  /** Who leads now, and who stands by; waits until that is settled. */
+  roles(): Promise<Roles>;
+}
+
+export interface Roles {
+  readonly leader: FaultProcess;
+  readonly standby: FaultProcess;
 }
 
 export const deadlineMs = 5_000;
@@ -76,12 +87,17 @@ export async function startStack(devices: number, needs: StackNeeds): Promise<Fa
     mkdirSync(join(dir, role));
     return join(dir, role);
   };
-  const dirs = { controller: dirOf("controller"), agent: dirOf("agent"), redis: dirOf("redis") };
+  const dirs = {
+    controller: dirOf("controller"),
+    standby: dirOf("standby"),
+    agent: dirOf("agent"),
+    redis: dirOf("redis"),
+  };
   const disk = needs.smallDisk === undefined ? null : SmallDisk.mount(dirs[needs.smallDisk]);
   if (typeof disk === "string") throw new Error(disk);
   if (disk !== null) undo.use(disk);
   const wallClock = needs.wallClock === undefined ? null : new WallClock(dir);
-  const envOf = (role: StackNeeds["wallClock"]) =>
+  const envOf = (role: string) =>
     wallClock !== null && needs.wallClock === role ? wallClock.env : {};
 
   const socket = join(dirs.redis, "redis.sock");
@@ -90,7 +106,8 @@ export async function startStack(devices: number, needs: StackNeeds): Promise<Fa
   const redisWirePath = join(dir, "redis-wire.sock");
   const redisWire = undo.use(await Relay.open({ path: redisWirePath }, () => ({ path: socket })));
 
-  const [apiAddress, wireAddress, recallAddress] = [
+  const [apiAddress, wireAddress, standbyAddress, recallAddress] = [
+    await freeAddress(),
     await freeAddress(),
     await freeAddress(),
     await freeAddress(),
@@ -102,11 +119,11 @@ export async function startStack(devices: number, needs: StackNeeds): Promise<Fa
   writeFileSync(join(dir, "idle.csv"), idleTrace(devices));
   const common = ["--config", join(dir, "settings.json"), "--log", "info"];
   const roleProcess = (
-    role: "agent" | "controller",
+    role: "agent" | "controller" | "standby",
     words: readonly string[],
     env: Record<string, string>,
   ) => {
-    const command = gleaner([role, ...common, "--data-dir", dirs[role], ...words]);
+    const command = gleaner([role === "standby" ? "controller" : role, ...common, "--data-dir", dirs[role], ...words]);
     const agentDir = join(dirs.agent, "agents", host);
     const [file, ...args] = role === "agent" ? keeperCommand(agentDir, patienceMs, command) : command;
     return new FaultProcess({
@@ -118,12 +135,21 @@ export async function startStack(devices: number, needs: StackNeeds): Promise<Fa
       logPath: join(dir, `${role}.log`),
     });
   };
-  const listen = ["--api-address", apiAddress, "--http-address", await freeAddress()];
-  const controller = undo.use(roleProcess("controller", listen, { REDIS_URL: redisWirePath }));
+  const https = new Map<FaultProcess, string>();
+  const controllerProcess = async (role: "controller" | "standby", api: string, redisUrl: string) => {
+    const http = await freeAddress();
+    const words = ["--api-address", api, "--http-address", http];
+    const process = undo.use(roleProcess(role, words, { REDIS_URL: redisUrl }));
+    https.set(process, http);
+    return process;
+  };
+  const controller = await controllerProcess("controller", apiAddress, redisWirePath);
+  const standby = needs.standby === true ? await controllerProcess("standby", standbyAddress, socket) : null;
+  const controllers = standby === null ? [apiAddress] : [apiAddress, standbyAddress];
   const telemetry = ["--telemetry", `replay:${join(dir, "idle.csv")}`, "--loop"];
   const place = [
     "--controller",
-    wireAddress,
+    [wireAddress, ...controllers.slice(1)].join(","),
     "--recall-listen",
     recallAddress,
     "--host",
@@ -132,14 +158,15 @@ export async function startStack(devices: number, needs: StackNeeds): Promise<Fa
   ];
   const agent = undo.use(roleProcess("agent", [...telemetry, ...place], {}));
   await controller.start();
-  await agent.start();
-  const clients = connectClients(apiAddress, { callMsMax: 2_000 });
+  await Promise.all([standby?.start(), agent.start()]);
+  const clients = connectClients(controllers, { callMsMax: 2_000 });
   undo.defer(() => clients.close());
 
   const leave = undo.move();
   return {
     dir,
     controller,
+    standby,
     agent,
     redis,
     agentWire,
@@ -147,10 +174,26 @@ export async function startStack(devices: number, needs: StackNeeds): Promise<Fa
     disk,
     wallClock,
     clients,
-    recallAddresses: { controller: apiAddress, agent: recallAddress },
+    recallAddresses: { controllers, agent: recallAddress },
     oracle: new Oracle(join(dir, "oracle.jsonl")),
+    roles: () => rolesOf(https),
     [Symbol.asyncDispose]: () => leave.disposeAsync(),
   };
+}
+
+async function rolesOf(https: ReadonlyMap<FaultProcess, string>): Promise<Roles> {
+  for (;;) {
+    const said = await Promise.all(
+      [...https].map(async ([process, http]) => {
+        const ready = await fetch(`http://${http}/readyz`).catch(() => null);
+        return { process, leads: ready?.ok === true ? !(await ready.text()).includes("standby") : null };
+      }),
+    );
+    const leader = said.find(({ leads }) => leads === true)?.process;
+    const standby = said.find(({ leads }) => leads === false)?.process;
+    if (leader !== undefined && standby !== undefined) return { leader, standby };
+    await sleep(20);
+  }
 }
 
 /** Owners who are never there, looked at four times a second. */

@@ -1,10 +1,30 @@
+import { spawnSync } from "node:child_process";
 import { globSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-const library = globSync("/usr/lib/*/faketime/libfaketimeMT.so.1")[0];
+let library = found();
+let tried = "it is not installed (apt: libfaketime)";
+
+function found(): string | undefined {
+  return globSync("/usr/lib/*/faketime/libfaketimeMT.so.1")[0];
+}
+
+/** Installs libfaketime where it is missing and may be installed. */
+export function prepareWallClocks(): void {
+  if (library !== undefined || process.getuid?.() !== 0) return;
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  for (const words of [["update"], ["install", "-y", "--no-install-recommends", "libfaketime"]]) {
+    const { status, error } = spawnSync("apt-get", ["-q", ...words], { env, timeout: 60_000 });
+    if (status !== 0) tried = `apt-get ${words[0]}: ${error?.message ?? `exit status ${status}`}`;
+    if (status !== 0) return;
+  }
+  library = found();
+}
 
 /** Why wall clocks cannot be moved here; null: they can. */
-export const noWallClock = library === undefined ? "libfaketime is not installed (apt: faketime)" : null;
+export function noWallClock(): string | null {
+  return library === undefined ? `no libfaketime: ${tried}` : null;
+}
 
 /** The wall clock of one process, which can jump; monotonic clocks, and the machine's own, stay as they are. */
 export class WallClock {
