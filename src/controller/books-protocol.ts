@@ -11,9 +11,9 @@ export interface BooksWorkerData {
   readonly path: string;
   readonly redisUrl: string;
   readonly zone: string;
+  /** Whose books they are, by which the ledger's stream waits for them. */
+  readonly reader: string;
   readonly ledger: Settings["ledger"];
-  /** Another controller has kept the books since: what the file holds does not lead to what is. */
-  readonly anew: boolean;
   readonly logLevel: LogLevel;
 }
 
@@ -23,22 +23,23 @@ export type EndedGuests = Readonly<Partial<Record<GuestState, number>>>;
 export type ToBooks =
   /** The first question: reads what the stream holds, and follows it from then on. */
   | { readonly kind: "open" }
+  /** Books what is in the stream. */
+  | { readonly kind: "catchUp" }
   /** Up to the moment: what is in the stream is booked first. `waiting`: guests of whom the books have not heard. */
   | { readonly kind: "report"; readonly query: ReportQuery; readonly waiting: number }
   | { readonly kind: "decisions"; readonly query: DecisionQuery }
   /** The last question: books what is in the stream. */
   | { readonly kind: "close" };
 
-/** One answer to each question, in their order; `ended`, `begunAnew` and `log` come by themselves. */
+/** One answer to each question, in their order; `ended` and `log` come by themselves. */
 export type FromBooks =
+  | { readonly kind: "opened" }
   /** Time of the newest entry, ms; null: none. */
-  | { readonly kind: "opened"; readonly seenToMs: number | null }
+  | { readonly kind: "caughtUp"; readonly seenToMs: number | null }
   | { readonly kind: "report"; readonly report: EncodedReport }
   | { readonly kind: "decisions"; readonly decisions: readonly DecisionView[] }
   | { readonly kind: "closed" }
   | { readonly kind: "failed"; readonly error: PlainError }
   | { readonly kind: "ended"; readonly ended: EndedGuests }
-  /** They were damaged, and know only what the stream still holds. */
-  | { readonly kind: "begunAnew" }
   /** A line of the log, as JSON. */
   | { readonly kind: "log"; readonly line: string };

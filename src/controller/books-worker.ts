@@ -3,7 +3,7 @@ import { reportToProto } from "../api/convert/report.ts";
 import type { ReportQuery } from "../api/ports.ts";
 import { toPlainError } from "../errors/plain-error.ts";
 import { GetReportResponse } from "../gen/gleaner/v1/reports.ts";
-import { openBooks, openBooksAnew, type Books } from "../report/books.ts";
+import { openBooks, type Books } from "../report/books.ts";
 import { startDrain, type Drain } from "../report/drain.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { createLogger } from "../runtime/log.ts";
@@ -48,11 +48,14 @@ async function answerTo(question: ToBooks): Promise<FromBooks> {
   if (question.kind === "open") {
     open = await openAll();
     await open.drain.flush();
-    return { kind: "opened", seenToMs: open.books.seenToMs() };
+    return { kind: "opened" };
   }
   if (open === null) throw new Error(`${question.kind} was asked before open`);
   const { books, drain } = open;
   switch (question.kind) {
+    case "catchUp":
+      await drain.flush();
+      return { kind: "caughtUp", seenToMs: books.seenToMs() };
     case "report":
       await drain.flush();
       return { kind: "report", report: encodedReport(books, question.query, question.waiting) };
@@ -67,19 +70,17 @@ async function answerTo(question: ToBooks): Promise<FromBooks> {
 
 async function openAll(): Promise<Open> {
   const redis = await connectRedis(data.redisUrl, { name: "books", logger: log });
-  const { path } = data;
-  const begunAnew = () => {
-    log[data.anew ? "warn" : "error"]({ path }, "the books are set aside, and begin anew from the stream");
-    tell({ kind: "begunAnew" });
-  };
-  const books = data.anew
-    ? openBooksAnew(path, begunAnew, "Another controller has led, and has the books of that time.")
-    : openBooks(path, begunAnew);
+  const books = openBooks(data.path, (setAside) =>
+    log.error({ setAside }, "the books are set aside, and begin anew from the stream"),
+  );
   tellEnded(books);
   const drain = startDrain({
     stream: new LedgerStream(redis, data.zone, data.ledger, log),
+    reader: data.reader,
     books: {
       lastId: () => books.lastId(),
+      wish: () => books.wish(),
+      missed: (forgottenTo) => books.missed(forgottenTo),
       apply(entries) {
         books.apply(entries);
         tellEnded(books);

@@ -1,7 +1,6 @@
 import type { Settings } from "../config/settings.ts";
 import { Forecaster } from "../core/survival.ts";
 import { asGleanerError, GleanerError } from "../errors/gleaner-error.ts";
-import type { GuestQueue } from "../queue/guest-queue.ts";
 import type { Logger } from "../runtime/log.ts";
 import { Candidacy, type Win } from "./candidacy.ts";
 import type { Desks } from "../api/server.ts";
@@ -11,7 +10,7 @@ import { Reign } from "./reign.ts";
 import { Standby } from "./standby.ts";
 import { StandbyFleet } from "./standby-fleet.ts";
 import { StandbyRecalls } from "./standby-recalls.ts";
-import { type Books, type Surroundings, systemSurroundings, type SystemOptions } from "./surroundings.ts";
+import { type Surroundings, systemSurroundings, type SystemOptions } from "./surroundings.ts";
 
 export interface RunningController {
   readonly apiAddress: string;
@@ -45,6 +44,12 @@ export async function runController(
   await using undo = new AsyncDisposableStack();
   const place = await surroundings.claimPlace();
   undo.defer(() => place.release());
+  const books = surroundings.keepBooks(place.holder);
+  undo.defer(() =>
+    books
+      .close()
+      .catch((err: unknown) => log.warn({ err }, "the ledger's newest entries are not booked yet")),
+  );
 
   const forecaster = new Forecaster({ ...settings.forecast, staleMs: settings.telemetry.staleMs });
   const warm = new StandbyFleet(forecaster, clock, settings.telemetry.staleMs);
@@ -55,7 +60,10 @@ export async function runController(
   const ended = new AbortController();
   const { signal: lost } = ended;
   let leader: Leader | null = null;
-  let amiss: () => string | null = () => `standby; ${standby.leaderAddress || "nobody known"} leads`;
+  let amiss: () => string | null = () =>
+    [`standby; ${standby.leaderAddress || "nobody known"} leads`, books.problem ?? []]
+      .flat()
+      .join("; the books are not kept: ");
 
   const api = await surroundings.serveApi({
     listen: settings.listen.apiAddress,
@@ -95,15 +103,10 @@ export async function runController(
       if (!won.lost.aborted)
         await lock.release().catch((err: unknown) => log.warn({ err }, "the lead's lock was not released"));
     });
-    const booksAnew = won.before !== "" && won.before !== place.holder;
-    // At the same time: until both are open nobody lends.
-    const opened = await Promise.allSettled([surroundings.openQueue(), surroundings.openBooks(booksAnew)]);
-    for (const part of opened) if (part.status === "fulfilled") undoLead.defer(() => part.value.close());
-    for (const part of opened) if (part.status === "rejected") throw part.reason;
-    const [{ value: queue }, { value: books }] = opened as [
-      PromiseFulfilledResult<GuestQueue>,
-      PromiseFulfilledResult<Books>,
-    ];
+    // At the same time: until both are there nobody lends.
+    const opening = surroundings.openQueue();
+    undoLead.defer(async () => (await opening.catch(() => null))?.close());
+    const [queue, aliveAtMs] = await Promise.all([opening, books.catchUp()]);
     const reign = new Reign(store, won, () => lock.isHeld());
     const parts = {
       redis,
@@ -114,7 +117,7 @@ export async function runController(
       passedOn,
       queue,
       books,
-      booksAnew,
+      aliveAtMs,
       surroundings,
       settings,
       log,
@@ -124,7 +127,8 @@ export async function runController(
     undoLead.defer(() => taken.stop());
     // A successor may know more of the leases: without the lock, what an owner is told comes from the agents themselves.
     const unsure: Desks = { ...standby.desks, agents: taken.desks.agents };
-    amiss = () => (lock.isHeld() ? books.problem : "the lock on the lead could not be renewed: nothing is lent");
+    amiss = () =>
+      lock.isHeld() ? books.problem : "the lock on the lead could not be renewed: nothing is lent";
     const stepDown = () => {
       taken.stepDown();
       end(won.lost.reason);

@@ -1,4 +1,4 @@
-import type { LedgerEvent } from "../core/ledger-event.ts";
+import type { WrittenEvent } from "../core/ledger-event.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { LedgerStream } from "../store/ledger-stream.ts";
@@ -16,7 +16,7 @@ export class Journal {
   readonly #stream: LedgerStream;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #backlog: WriteBehind<LedgerEvent>;
+  readonly #backlog: WriteBehind<WrittenEvent>;
   #gapSinceMs: number | null = null;
 
   constructor(stream: LedgerStream, clock: Clock, log: Logger) {
@@ -32,7 +32,7 @@ export class Journal {
     });
   }
 
-  write(event: LedgerEvent): void {
+  write(event: WrittenEvent): void {
     if (this.#backlog.waiting >= backlogMax) {
       this.#gapSinceMs ??= this.#backlog.oldest?.atMs ?? event.atMs;
       this.#backlog.dropOldest(backlogMax / 2);
@@ -58,7 +58,7 @@ export class Journal {
     await this.#backlog.close();
   }
 
-  async #append(batch: readonly LedgerEvent[]): Promise<void> {
+  async #append(batch: readonly WrittenEvent[]): Promise<void> {
     if (this.#gapSinceMs !== null) {
       await this.#stream.append([{ type: "outage", atMs: this.#clock.wallMs(), sinceMs: this.#gapSinceMs }]);
       this.#gapSinceMs = null;

@@ -37,7 +37,7 @@ import { Reports } from "./report-desk.ts";
 import { Snapshots } from "./snapshots.ts";
 import type { StandbyFleet } from "./standby-fleet.ts";
 import type { StandbyRecalls } from "./standby-recalls.ts";
-import { tellAnew } from "./tell-anew.ts";
+import { TellAnew } from "./tell-anew.ts";
 import { TenantUses } from "./tenant-uses.ts";
 import type { Books, Surroundings } from "./surroundings.ts";
 
@@ -51,8 +51,8 @@ export interface LeaderParts {
   readonly passedOn: StandbyRecalls;
   readonly queue: GuestQueue;
   readonly books: Books;
-  /** They know nothing of what began before. */
-  readonly booksAnew: boolean;
+  /** When a controller that led was last heard of in the ledger; null: never. */
+  readonly aliveAtMs: number | null;
   readonly surroundings: Surroundings;
   readonly settings: Settings;
   readonly log: Logger;
@@ -143,12 +143,12 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
 
   // A recall must find its devices before their agents are back.
   for (const { info } of warm.devices.values()) owners.addDevice(info);
-  books.onBegunAnew(() => void tellAnew({ fleet, signals, journal, clock }));
   await recover({ fleet, store, queue, guests, clock, log });
   await quarantines.load();
   await memory.load();
-  if (parts.booksAnew) await tellAnew({ fleet, signals, journal, clock });
-  const aliveAtMs = books.seenToMs;
+  const tellAnew = new TellAnew({ fleet, signals, stream, journal, clock });
+  await tellAnew.look();
+  const { aliveAtMs } = parts;
   if (aliveAtMs !== null) journal.write({ type: "outage", atMs: clock.wallMs(), sinceMs: aliveAtMs });
   journal.write({ type: "alive", atMs: clock.wallMs() });
 
@@ -218,6 +218,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     warm,
     passedOn,
     endedAmong: (ids) => endedAmong(ids, { store, queue, clock }),
+    onOlder: () => cycle.waitForForgotten(),
     wake,
   });
 
@@ -248,6 +249,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
       "looking after leases",
     ),
     every(1_000, () => memory.flush(), "booking memory that was given back"),
+    every(1_000, () => tellAnew.look(), "telling books that begin what stands"),
     every(gaugesMs, () => setGauges({ fleet, queue, books, stream, clock, metrics }), "setting the gauges"),
   ];
   let running: readonly Promise<void>[] = [];

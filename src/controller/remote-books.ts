@@ -27,44 +27,38 @@ export interface RemoteBooksOptions extends Omit<BooksWorkerData, "logLevel"> {
 }
 
 /**
- * The controller's end of the thread that keeps the books. When the thread dies, another goes on from what SQLite and the
- * stream hold: nothing is lost, since the stream forgets only what SQLite has committed. Until it does, `problem` says so.
+ * The controller's end of the thread that keeps its books, whoever leads. When the thread dies, another goes on from what
+ * SQLite and the stream hold: nothing is lost, since the stream forgets only what SQLite has committed. Until it does,
+ * `problem` says so.
  */
 export class RemoteBooks {
   readonly #options: RemoteBooksOptions;
   readonly #turns = new Turns(waitingMax);
   readonly #stopping = new AbortController();
   #thread: Thread | null = null;
-  #revival: Promise<void> = Promise.resolve();
-  #problem: string | null = null;
-  #seenToMs: number | null = null;
+  #opening: Promise<void> | null = null;
+  #keeping: Promise<void>;
+  #problem: string | null = "they are being opened";
   #ended: EndedGuests = {};
-  #begunAnew: () => void = () => {};
 
-  private constructor(options: RemoteBooksOptions) {
+  /** Begins to keep them at once. */
+  constructor(options: RemoteBooksOptions) {
     this.#options = options;
+    this.#keeping = this.#keep();
   }
 
-  /** Resolves when all that the stream held is booked. Throws BOOKS_UNREADABLE, REDIS_UNREACHABLE. */
-  static async open(options: RemoteBooksOptions): Promise<RemoteBooks> {
-    const books = new RemoteBooks(options);
-    await books.#open(options.anew);
-    return books;
-  }
-
-  /** Time of the newest entry when they were opened, ms: the controller that wrote it lived then. null: there was none. */
-  get seenToMs(): number | null {
-    return this.#seenToMs;
+  /**
+   * Books all that is in the stream. Answers the time of the newest entry, ms: the controller that wrote it lived then. null:
+   * there is none. Throws BOOKS_UNREADABLE, BOOKS_UNAVAILABLE, REDIS_UNREACHABLE.
+   */
+  async catchUp(): Promise<number | null> {
+    await this.#open();
+    return (await this.#askThread({ kind: "catchUp" }, "caughtUp")).seenToMs;
   }
 
   /** Why nobody keeps the books now; null: somebody does. */
   get problem(): string | null {
     return this.#problem;
-  }
-
-  /** Calls when they were damaged: from then on they know nothing of what began before. */
-  onBegunAnew(act: () => void): void {
-    this.#begunAnew = act;
   }
 
   /** As of the last batch that was booked. */
@@ -88,7 +82,7 @@ export class RemoteBooks {
   /** Books what is in the stream; throws what kept it from that, and the stream then keeps what is missing. */
   async close(): Promise<void> {
     this.#stopping.abort();
-    await this.#revival;
+    await this.#keeping;
     const thread = this.#thread;
     this.#thread = null;
     if (thread === null) return;
@@ -111,8 +105,8 @@ export class RemoteBooks {
     return unlessAborted(answer, signal);
   }
 
-  async #askThread<Kind extends FromBooks["kind"]>(question: ToBooks, kind: Kind, signal: AbortSignal) {
-    signal.throwIfAborted();
+  async #askThread<Kind extends FromBooks["kind"]>(question: ToBooks, kind: Kind, signal?: AbortSignal) {
+    signal?.throwIfAborted();
     const thread = this.#thread;
     if (thread === null) throw unavailable(this.#problem ?? "the controller stops");
     try {
@@ -122,9 +116,15 @@ export class RemoteBooks {
     }
   }
 
-  async #open(anew = false): Promise<void> {
+  /** One at a time; nothing, where they are open. */
+  async #open(): Promise<void> {
+    if (this.#thread === null)
+      await (this.#opening ??= this.#openThread().finally(() => (this.#opening = null)));
+  }
+
+  async #openThread(): Promise<void> {
     const { clock: _clock, log, limits: resourceLimits = limits, ...data } = this.#options;
-    const workerData: BooksWorkerData = { ...data, anew, logLevel: log.level as LogLevel };
+    const workerData: BooksWorkerData = { ...data, logLevel: log.level as LogLevel };
     const thread: Thread = new AskedThread({
       file: new URL("books-worker.ts", import.meta.url),
       task: "keeps the books",
@@ -134,8 +134,7 @@ export class RemoteBooks {
       died: (error) => this.#died(thread, error),
     });
     try {
-      const { seenToMs } = await ask(thread, { kind: "open" }, "opened");
-      this.#seenToMs = seenToMs;
+      await ask(thread, { kind: "open" }, "opened");
       this.#thread = thread;
       this.#problem = null;
     } catch (thrown) {
@@ -149,16 +148,16 @@ export class RemoteBooks {
     this.#thread = null;
     this.#problem = `their thread died: ${error.message}`;
     this.#options.log.error({ err: error }, "the thread that keeps the books died; another is started");
-    if (!this.#stopping.signal.aborted) this.#revival = this.#revive();
+    if (!this.#stopping.signal.aborted) this.#keeping = this.#keep();
   }
 
-  async #revive(): Promise<void> {
+  /** Until they are open. */
+  async #keep(): Promise<void> {
     const { clock, log } = this.#options;
     const { signal } = this.#stopping;
     for (let waitMs = retryMsMin; !signal.aborted; waitMs = Math.min(waitMs * 2, retryMsMax)) {
       try {
         await this.#open();
-        log.info("the books are kept again");
         return;
       } catch (thrown) {
         this.#problem = thrown instanceof Error ? thrown.message : String(thrown);
@@ -170,7 +169,6 @@ export class RemoteBooks {
 
   #hear(message: FromBooks): boolean {
     if (message.kind === "ended") this.#ended = message.ended;
-    else if (message.kind === "begunAnew") this.#begunAnew();
     else if (message.kind === "log") relay(message.line, this.#options.log);
     else return false;
     return true;

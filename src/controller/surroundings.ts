@@ -18,7 +18,7 @@ import { RemoteBooks } from "./remote-books.ts";
 
 export type Books = Pick<
   RemoteBooks,
-  "seenToMs" | "problem" | "endedGuests" | "report" | "decisions" | "onBegunAnew" | "close"
+  "catchUp" | "problem" | "endedGuests" | "report" | "decisions" | "close"
 >;
 
 /** All that a controller touches outside itself. The simulator has surroundings of its own. */
@@ -32,8 +32,8 @@ export interface Surroundings {
   connectRedis(): Promise<Redis>;
   /** Throws REDIS_UNREACHABLE, REDIS_UNSUITABLE. */
   openQueue(): Promise<GuestQueue>;
-  /** `anew`: another controller has kept them since. Throws BOOKS_UNREADABLE, REDIS_UNREACHABLE. */
-  openBooks(anew: boolean): Promise<Books>;
+  /** From now on until they are closed, whoever leads. `reader`: whose they are. */
+  keepBooks(reader: string): Books;
   createDecider(settings: CycleSettings): Decider;
   /** Throws INSECURE_LISTEN, LISTEN_FAILED. */
   serveApi(options: ApiServerOptions): Promise<RunningServer>;
@@ -73,8 +73,8 @@ export function systemSurroundings(options: SystemOptions): Surroundings {
         headsMax: settings.cycle.headsMax,
         logger: log,
       }),
-    openBooks: (anew) =>
-      RemoteBooks.open({ path: join(dataDir, "ledger.sqlite"), redisUrl, zone, ledger, anew, clock, log }),
+    keepBooks: (reader) =>
+      new RemoteBooks({ path: join(dataDir, "ledger.sqlite"), redisUrl, zone, reader, ledger, clock, log }),
     createDecider: (cycle) => {
       const kept = keptDecisions({ dataDir, settings, release: version, clock, log, metrics });
       return createDecider({ workerAboveDevices, settings: cycle, kept });

@@ -97,6 +97,19 @@ export type LedgerEvent =
   /** Nobody watched from then till now: devices without a lease count as unknown meanwhile. */
   | { readonly type: "outage"; readonly atMs: number; readonly sinceMs: number };
 
+/** What stands already, for books that began later and wish to know it, by their wishes; null: that was all. */
+export interface StandingEvent {
+  readonly type: "standing";
+  readonly atMs: number;
+  readonly wishes: readonly string[];
+  readonly event:
+    | (LedgerEvent & { readonly type: "device" | "owner" | "unlent" | "quarantine" | "lent" | "step" })
+    | null;
+}
+
+/** One entry of the ledger. */
+export type WrittenEvent = LedgerEvent | StandingEvent;
+
 /** What an attempt was worth, once it ended. usefulMs + lostMs = worked time. */
 export interface Settlement extends LeaseEnd {
   readonly outcome: AttemptOutcome;

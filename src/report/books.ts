@@ -1,7 +1,8 @@
+import { randomUUID } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { Account } from "../core/account.ts";
 import type { GuestState } from "../core/guest.ts";
-import type { LedgerEvent } from "../core/ledger-event.ts";
+import type { LedgerEvent, WrittenEvent } from "../core/ledger-event.ts";
 import type { DecisionQuery, DecisionView, ReportQuery } from "../api/ports.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { computeReport } from "./compute.ts";
@@ -18,14 +19,13 @@ import {
   unreadable,
   type Kept,
 } from "./schema.ts";
-
-/** Before every entry of a stream. */
-const noId = "0-0";
+import { compareIds, noId } from "./stream-id.ts";
+import { asTold, Untold } from "./untold.ts";
 
 /** One entry of the ledger's stream; ids are Redis's, `ms-sequence`, and grow. */
 export interface LedgerEntry {
   readonly id: string;
-  readonly event: LedgerEvent;
+  readonly event: WrittenEvent;
 }
 
 export interface BooksReader {
@@ -41,6 +41,10 @@ export interface Books extends BooksReader {
   apply(entries: readonly LedgerEntry[]): void;
   /** Of the newest entry in the books; `0-0` when there is none. */
   lastId(): string;
+  /** By which a leader knows that they have not been told what stood when they began; empty: they know. */
+  wish(): string;
+  /** Entries after `lastId`, up to this one, are forgotten: books that go on from one before are set aside. */
+  missed(forgottenTo: string): void;
   /** Time of the newest entry, ms: the controller that wrote it lived then. null when there is none. */
   seenToMs(): number | null;
   endedGuests(): Readonly<Partial<Record<GuestState, number>>>;
@@ -48,24 +52,20 @@ export interface Books extends BooksReader {
 
 /**
  * For one writer. A damaged file is set aside and the books begin anew, which the reports then say: who reads the
- * stream from `lastId` on rebuilds them as far as it reaches. `begunAnew` is called then, whenever the damage shows.
+ * stream from `lastId` on rebuilds them as far as it reaches. `begunAnew` is called with the file's new name, whenever the
+ * damage shows, or where they missed what the stream has forgotten.
  */
 export function openBooks(
   path: string,
-  begunAnew: () => void = () => {},
+  begunAnew: (setAside: string) => void = () => {},
   bounds: Pick<Kept, "stretchesMax"> = kept,
 ): Books {
   return new MendingBooks({ path, begunAnew, bounds });
 }
 
-/** As `openBooks`, for who is not to go on from the file that is there since something that happened is not in it. */
-export function openBooksAnew(path: string, begunAnew: () => void, why: string): Books {
-  return new MendingBooks({ path, begunAnew, bounds: kept }, why);
-}
-
 interface BooksPlan {
   readonly path: string;
-  readonly begunAnew: () => void;
+  readonly begunAnew: (setAside: string) => void;
   readonly bounds: Pick<Kept, "stretchesMax">;
 }
 
@@ -74,7 +74,7 @@ function openSqlBooks(plan: BooksPlan): SqlBooks {
   const { db, setAside } = openForWriting(path);
   try {
     const books = new SqlBooks(db, plan, setAside);
-    if (setAside !== null) begunAnew();
+    if (setAside !== null) begunAnew(setAside);
     return books;
   } catch (thrown) {
     db.close();
@@ -87,7 +87,7 @@ function beginAnew(plan: BooksPlan, why?: string): SqlBooks {
   const { path, begunAnew } = plan;
   const setAside = moveAside(path);
   const books = new SqlBooks(openForWriting(path).db, plan, setAside, why);
-  begunAnew();
+  begunAnew(setAside);
   return books;
 }
 
@@ -96,9 +96,9 @@ class MendingBooks implements Books {
   readonly #plan: BooksPlan;
   #books: SqlBooks;
 
-  constructor(plan: BooksPlan, whyAnew?: string) {
+  constructor(plan: BooksPlan) {
     this.#plan = plan;
-    this.#books = whyAnew === undefined ? openSqlBooks(plan) : beginAnew(plan, whyAnew);
+    this.#books = openSqlBooks(plan);
   }
 
   apply(entries: readonly LedgerEntry[]): void {
@@ -119,6 +119,19 @@ class MendingBooks implements Books {
 
   lastId(): string {
     return this.#books.lastId();
+  }
+
+  wish(): string {
+    return this.#books.wish();
+  }
+
+  missed(forgottenTo: string): void {
+    if (this.#books.lastId() === noId) {
+      this.#mended(() => this.#books.beginAfter(forgottenTo));
+      return;
+    }
+    this.#books.close();
+    this.#books = beginAnew(this.#plan, "The ledger's stream went on for too long without the older books.");
   }
 
   seenToMs(): number | null {
@@ -169,7 +182,7 @@ function reader(db: DatabaseSync, path: string): BooksReader {
   };
 }
 
-class SqlBooks implements Books {
+class SqlBooks implements Omit<Books, "missed"> {
   readonly #db: DatabaseSync;
   readonly #reader: BooksReader;
   readonly #postings: ReturnType<typeof openPostings>;
@@ -181,6 +194,9 @@ class SqlBooks implements Books {
   #seenMs = 0;
   #exactFromMs = 0;
   #entriesUnpruned = 0;
+  /** null: they know what stood when they began. */
+  #untold: Untold | null = new Untold(randomUUID());
+  #saysWhereItBegins: boolean;
 
   constructor(
     db: DatabaseSync,
@@ -194,6 +210,7 @@ class SqlBooks implements Books {
     this.#postings = openPostings(db);
     this.#records = openRecords(db);
     this.#load();
+    this.#saysWhereItBegins = setAside !== null;
     if (setAside !== null)
       this.#records.gap(0, 0, `${why} They were set aside as ${setAside}; these begin anew.`);
   }
@@ -215,7 +232,17 @@ class SqlBooks implements Books {
   }
 
   seenToMs(): number | null {
-    return this.#lastId === noId ? null : this.#seenMs;
+    return this.#seenMs === 0 ? null : this.#seenMs;
+  }
+
+  wish(): string {
+    return this.#untold?.wish ?? "";
+  }
+
+  /** For books that hold nothing. */
+  beginAfter(id: string): void {
+    this.#records.saveMeta("last_id", id);
+    this.#lastId = id;
   }
 
   endedGuests(): Readonly<Partial<Record<GuestState, number>>> {
@@ -227,8 +254,9 @@ class SqlBooks implements Books {
     const last = fresh.at(-1);
     if (last === undefined) return;
     this.#db.exec("BEGIN IMMEDIATE");
+    let untold: Untold | null;
     try {
-      this.#write(fresh);
+      untold = this.#write(fresh);
       this.#records.saveMeta("last_id", last.id);
       this.#records.saveMeta("seen_ms", String(this.#seenMs));
       this.#db.exec("COMMIT");
@@ -238,29 +266,55 @@ class SqlBooks implements Books {
       throw thrown;
     }
     this.#lastId = last.id;
+    this.#untold = untold;
   }
 
-  #write(entries: readonly LedgerEntry[]): void {
-    const devices = new Set<string>();
-    const leases = new Set<string>();
+  /** Answers what is untold afterwards. */
+  #write(entries: readonly LedgerEntry[]): Untold | null {
+    const changed = { devices: new Set<string>(), leases: new Set<string>() };
+    let untold = this.#untold;
     for (const { event } of entries) {
       this.#seenMs = Math.max(this.#seenMs, event.atMs);
-      if (!this.#records.isNews(event)) continue;
-      const entry = this.#account.apply(event);
-      for (const posting of entry.postings) this.#postings.post(posting);
-      for (const loss of entry.losses) this.#postings.lose(loss);
-      for (const uuid of entry.devices) devices.add(uuid);
-      for (const id of entry.leases) leases.add(id);
-      if (event.type === "lent" || event.type === "step") leases.add(event.leaseId);
-      this.#records.record(event, factsOf(event, this.#facts), this.#facts);
+      const toBook = untold === null ? asTold(event) : untold.read(event, this.#account);
+      for (const each of toBook) {
+        if (event.type === "standing") this.#sayWhereItBegins(each);
+        this.#book(each, changed);
+      }
+      if (untold?.endsWith(event) !== true) continue;
+      untold = null;
+      this.#records.saveMeta("told", "1");
     }
+    const { devices, leases } = changed;
     for (const uuid of devices) this.#records.saveDevice(this.#account.devices.get(uuid)!);
     for (const id of leases) this.#records.saveLease(id, this.#account.leases.get(id), this.#facts.get(id));
     this.#fold();
     this.#entriesUnpruned += entries.length;
-    if (this.#entriesUnpruned < kept.pruneEntries) return;
-    this.#entriesUnpruned = 0;
-    this.#records.prune();
+    if (this.#entriesUnpruned >= kept.pruneEntries) {
+      this.#entriesUnpruned = 0;
+      this.#records.prune();
+    }
+    return untold;
+  }
+
+  #book(event: LedgerEvent, { devices, leases }: { devices: Set<string>; leases: Set<string> }): void {
+    if (!this.#records.isNews(event)) return;
+    const entry = this.#account.apply(event);
+    for (const posting of entry.postings) this.#postings.post(posting);
+    for (const loss of entry.losses) this.#postings.lose(loss);
+    for (const uuid of entry.devices) devices.add(uuid);
+    for (const id of entry.leases) leases.add(id);
+    if (event.type === "lent" || event.type === "step") leases.add(event.leaseId);
+    this.#records.record(event, factsOf(event, this.#facts), this.#facts);
+  }
+
+  /** `told`: something that they did not know. */
+  #sayWhereItBegins(told: LedgerEvent): void {
+    const isNew =
+      told.type === "lent" || (told.type === "device" && !this.#account.devices.has(told.device.uuid));
+    if (this.#saysWhereItBegins || !isNew) return;
+    this.#saysWhereItBegins = true;
+    const since = new Date(told.atMs).toISOString();
+    this.#records.gap(0, 0, `These books begin at ${since}; what was before is in the other controller's.`);
   }
 
   /** Into whole hours: what is old and, where there is too much of it, all but the present hour. */
@@ -280,17 +334,11 @@ class SqlBooks implements Books {
     this.#lastId = saved.lastId;
     this.#seenMs = saved.seenMs;
     this.#exactFromMs = saved.exactFromMs;
+    if (saved.isTold) this.#untold = null;
     this.#postings.recount();
   }
 }
 
 function wholeHourMs(ms: number): number {
   return Math.floor(ms / kept.foldMs) * kept.foldMs;
-}
-
-/** Redis stream ids: both halves are numbers, and 10-0 is newer than 9-0. */
-function compareIds(a: string, b: string): number {
-  const [aMs = 0, aSequence = 0] = a.split("-").map(Number);
-  const [bMs = 0, bSequence = 0] = b.split("-").map(Number);
-  return aMs - bMs || aSequence - bSequence;
 }

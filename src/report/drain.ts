@@ -1,6 +1,7 @@
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { Books, LedgerEntry } from "./books.ts";
+import { compareIds } from "./stream-id.ts";
 
 /** Entries in one transaction of the books; between two the event loop turns. */
 const batchMax = 1_000;
@@ -9,8 +10,8 @@ const batchMax = 1_000;
 export interface LedgerSource {
   /** In the order of the stream, those after `id`. */
   readAfter(id: string, count: number): Promise<readonly LedgerEntry[]>;
-  /** Forgets everything up to `id`, itself included. */
-  trimTo(id: string): Promise<void>;
+  /** Everything up to `id` is in the reader's books. Answers up to where the stream is forgotten, which may be by that. */
+  booked(reader: string, id: string, wish: string): Promise<string>;
 }
 
 export interface Drain extends AsyncDisposable {
@@ -20,27 +21,36 @@ export interface Drain extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Moves the ledger from the stream into the books. The stream forgets only what the books hold. */
+/** Moves the ledger from the stream into the books. The stream forgets only what the books of all its readers hold. */
 export function startDrain(parts: {
   readonly stream: LedgerSource;
-  readonly books: Pick<Books, "apply" | "lastId">;
+  /** Whose books they are. */
+  readonly reader: string;
+  readonly books: Pick<Books, "apply" | "lastId" | "wish" | "missed">;
   readonly intervalMs: number;
   readonly clock: Clock;
   readonly log: Logger;
 }): Drain {
-  const { stream, books, intervalMs, clock, log } = parts;
+  const { stream, reader, books, intervalMs, clock, log } = parts;
   const stop = new AbortController();
   let moving: Promise<void> | null = null;
 
   async function moveAll(): Promise<void> {
-    let moved: number;
-    do {
+    for (;;) {
       const entries = await stream.readAfter(books.lastId(), batchMax);
-      moved = entries.length;
-      if (moved === 0) return;
-      books.apply(entries);
-      await stream.trimTo(books.lastId());
-    } while (moved === batchMax);
+      // Only now is it sure that none was forgotten before they were read.
+      if (!(await isInPlace())) continue;
+      if (entries.length > 0) books.apply(entries);
+      if (entries.length < batchMax) break;
+    }
+    await isInPlace();
+  }
+
+  async function isInPlace(): Promise<boolean> {
+    const forgottenTo = await stream.booked(reader, books.lastId(), books.wish());
+    if (compareIds(forgottenTo, books.lastId()) <= 0) return true;
+    books.missed(forgottenTo);
+    return false;
   }
 
   /** One at a time: two would read the same entries. */

@@ -13,6 +13,8 @@ export interface SavedState {
   readonly facts: readonly LeaseFacts[];
   readonly lastId: string;
   readonly seenMs: number;
+  /** They know what stood when they began. */
+  readonly isTold: boolean;
   /** Before it there are whole hours only. */
   readonly exactFromMs: number;
 }
@@ -62,7 +64,7 @@ export function openRecords(db: DatabaseSync) {
         break;
       }
       case "lent":
-        moveGuest.run("starting", event.guestId);
+        openGuest.run(event.guestId, "starting");
         break;
       case "step": {
         const state = guestStateOf[event.state];
@@ -104,7 +106,8 @@ export function openRecords(db: DatabaseSync) {
     isNews,
     record,
     gap: (fromMs: number, toMs: number, text: string) => void gap.run(fromMs, toMs, text),
-    saveMeta: (key: "last_id" | "seen_ms" | "exact_from_ms", value: string) => void saveMeta.run(key, value),
+    saveMeta: (key: "last_id" | "seen_ms" | "exact_from_ms" | "told", value: string) =>
+      void saveMeta.run(key, value),
     saveDevice: (device: DeviceAccount) => void saveDevice.run(JSON.stringify(device), device.uuid),
     saveLease(id: string, account: LeaseAccount | undefined, facts: LeaseFacts | undefined): void {
       if (account === undefined && facts === undefined) dropLease.run(id);
@@ -154,6 +157,7 @@ export function loadState(db: DatabaseSync): SavedState {
     ),
     lastId: String(meta.get("last_id") ?? "0-0"),
     seenMs: Number(meta.get("seen_ms") ?? 0),
+    isTold: meta.has("told"),
     exactFromMs: Number(meta.get("exact_from_ms") ?? 0),
   };
 }

@@ -23,6 +23,10 @@ export interface ZoneKeys {
   readonly memoryBefore: string;
   /** Stream of ledger events that wait for the SQL books. */
   readonly ledger: string;
+  /** Hash: controller → the id up to which its books hold the ledger, a space, its wish to be told what stands. */
+  readonly books: string;
+  /** Text: the id up to which the ledger is forgotten. */
+  readonly forgotten: string;
   readonly holds: string;
   readonly hints: string;
   readonly policies: string;
@@ -44,6 +48,8 @@ export function zoneKeys(zone: string): ZoneKeys {
     quarantines: key("quarantines"),
     memoryBefore: key("memory-before"),
     ledger: key("ledger"),
+    books: key("books"),
+    forgotten: key("forgotten"),
     holds: key("holds"),
     hints: key("hints"),
     policies: key("policies"),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { LedgerEvent } from "../core/ledger-event.ts";
+import type { StandingEvent, WrittenEvent } from "../core/ledger-event.ts";
 
 const atMs = z.int();
 const ageMs = z.number().nonnegative().nullable();
@@ -52,8 +52,8 @@ const deviceSchema = z.object({
   memoryTotalMib: z.number().nullable(),
 });
 
-/** What the stream's entries must be; the type on the left keeps it the same as the core's. */
-export const ledgerEventSchema: z.ZodType<LedgerEvent> = z.discriminatedUnion("type", [
+/** What may stand when books begin. */
+const standable = [
   z.object({ type: z.literal("device"), atMs, device: deviceSchema, owner: z.string() }),
   z.object({
     type: z.literal("owner"),
@@ -85,6 +85,20 @@ export const ledgerEventSchema: z.ZodType<LedgerEvent> = z.discriminatedUnion("t
     recallId: z.string(),
     settlement: settlementSchema.nullable(),
   }),
+  z.object({ type: z.literal("quarantine"), atMs, device: z.string(), reason: z.string().nullable() }),
+] as const;
+
+const standingSchema: z.ZodType<StandingEvent> & z.ZodObject = z.object({
+  type: z.literal("standing"),
+  atMs,
+  wishes: z.array(z.string()),
+  event: z.discriminatedUnion("type", standable).nullable(),
+});
+
+/** What the stream's entries must be; the type on the left keeps it the same as the core's. */
+export const ledgerEventSchema: z.ZodType<WrittenEvent> = z.discriminatedUnion("type", [
+  ...standable,
+  standingSchema,
   z.object({
     type: z.literal("meeting"),
     id: z.string(),
@@ -116,7 +130,6 @@ export const ledgerEventSchema: z.ZodType<LedgerEvent> = z.discriminatedUnion("t
     reason: z.string(),
     forecastHash: z.string(),
   }),
-  z.object({ type: z.literal("quarantine"), atMs, device: z.string(), reason: z.string().nullable() }),
   z.object({
     type: z.literal("guest"),
     atMs,

@@ -16,6 +16,7 @@ declare module "ioredis" {
     gleanerSetQuarantine(...args: Word[]): Result<number | null, Context>;
     gleanerSetMemoryBefore(...args: Word[]): Result<number | null, Context>;
     gleanerAppendEvents(...args: Word[]): Result<[written: number, length: number], Context>;
+    gleanerNoteBooks(...args: Word[]): Result<string, Context>;
   }
 }
 
@@ -30,6 +31,7 @@ const keysOf = {
   "set-quarantine": 4,
   "set-memory-before": 2,
   "append-events": 1,
+  "note-books": 3,
 };
 
 const scripts = Object.entries(keysOf).map(([file, numberOfKeys]) => ({

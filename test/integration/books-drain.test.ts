@@ -51,7 +51,7 @@ describe("the drain", () => {
   });
   /** Asked for once in an hour: what happens in a test happens by flush. */
   const start = (source: Parameters<typeof startDrain>[0]["stream"] = stream): Drain =>
-    startDrain({ stream: source, books, intervalMs: 3_600_000, clock: systemClock, log });
+    startDrain({ stream: source, reader: "a", books, intervalMs: 3_600_000, clock: systemClock, log });
 
   it("has everything in the books that was written before a flush, in its order, and empties the stream", async () => {
     await using drain = start();
@@ -78,13 +78,21 @@ describe("the drain", () => {
     const { promise: trimmed, resolve } = Promise.withResolvers<void>();
     const watched = {
       readAfter: (id: string, count: number) => stream.readAfter(id, count),
-      trimTo: async (id: string) => {
-        await stream.trimTo(id);
-        resolve();
+      booked: async (reader: string, id: string, wish: string) => {
+        const forgottenTo = await stream.booked(reader, id, wish);
+        if (forgottenTo !== "0-0") resolve();
+        return forgottenTo;
       },
     };
     await stream.append([alive(7)]);
-    await using _ = startDrain({ stream: watched, books, intervalMs: 5, clock: systemClock, log });
+    await using _ = startDrain({
+      stream: watched,
+      reader: "a",
+      books,
+      intervalMs: 5,
+      clock: systemClock,
+      log,
+    });
     await trimmed;
     expect(books.report(all).toMs).toBe(7);
   });
@@ -92,7 +100,10 @@ describe("the drain", () => {
   it("counts nothing twice when it died between the books and the trim", async () => {
     const dies = {
       readAfter: (id: string, count: number) => stream.readAfter(id, count),
-      trimTo: () => Promise.reject(new Error("killed")),
+      booked: async (reader: string, id: string, wish: string) => {
+        if (id !== "0-0") throw new Error("killed");
+        return stream.booked(reader, id, wish);
+      },
     };
     const lent: LedgerEvent = {
       type: "lent",
@@ -107,8 +118,8 @@ describe("the drain", () => {
     };
     await stream.append([deviceEvent("gpu-0", 0), lent, alive(9)]);
     const dying = start(dies);
-    await dying.flush();
-    await dying.close();
+    await expect(dying.flush()).rejects.toThrow("killed");
+    await expect(dying.close()).rejects.toThrow("killed");
     books.close();
     books = openBooks(path);
     expect(await stream.length()).toBe(3);
@@ -124,8 +135,11 @@ describe("the drain", () => {
     let full = true;
     const drain = startDrain({
       stream,
+      reader: "a",
       books: {
         lastId: () => books.lastId(),
+        wish: () => books.wish(),
+        missed: (forgottenTo) => books.missed(forgottenTo),
         apply: (entries) => {
           if (full) throw new Error("disk full");
           books.apply(entries);

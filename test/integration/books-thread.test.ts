@@ -53,7 +53,6 @@ describe("books kept on a thread of their own", () => {
   let path: string;
   let opened: RemoteBooks[];
   let logged: Record<string, unknown>[];
-  let begunAnew: number;
   beforeAll(async () => {
     server = await startTestRedis();
     redis = await connectRedis(server.url, { name: "test" });
@@ -69,7 +68,6 @@ describe("books kept on a thread of their own", () => {
     path = join(dir, "ledger.sqlite");
     opened = [];
     logged = [];
-    begunAnew = 0;
   });
   afterEach(async () => {
     await Promise.all(opened.map(async (books) => books.close()));
@@ -87,13 +85,13 @@ describe("books kept on a thread of their own", () => {
       redisUrl: server.url,
       zone,
       ledger,
-      anew: false,
+      reader: "a",
       clock: systemClock,
       log,
     };
-    const books = await RemoteBooks.open(limits === undefined ? options : { ...options, limits });
-    books.onBegunAnew(() => (begunAnew += 1));
+    const books = new RemoteBooks(limits === undefined ? options : { ...options, limits });
     opened.push(books);
+    await books.catchUp();
     return books;
   }
 
@@ -104,7 +102,7 @@ describe("books kept on a thread of their own", () => {
   it("say what the same file says where the caller runs, and which guests wait besides", async () => {
     await stream.append([deviceEvent("gpu-0", 0), deviceEvent("gpu-2", 0), owner(1, "gpu-0", "idle")]);
     const books = await open();
-    expect(books.seenToMs).toBe(1);
+    expect(await books.catchUp()).toBe(1);
     await stream.append([
       lent,
       { type: "guest", atMs: 9, guestId: "g0", tenant: "", state: "failed", reason: "" },
@@ -137,7 +135,7 @@ describe("books kept on a thread of their own", () => {
     await stream.append([deviceEvent("gpu-0", 0), { type: "alive", atMs: 70 }]);
     await books.close();
     expect(await stream.length()).toBe(0);
-    expect((await open()).seenToMs).toBe(70);
+    expect(await (await open()).catchUp()).toBe(70);
   });
 
   it("log through the controller's own log", async () => {
@@ -194,7 +192,7 @@ describe("books kept on a thread of their own", () => {
     await stream.append([deviceEvent("gpu-0", 5), { type: "alive", atMs: 9 }]);
 
     await expect(reportOf(books)).rejects.toMatchObject({ code: "BOOKS_UNAVAILABLE" });
-    expect(begunAnew).toBe(1);
+    expect(await stream.wishes()).toHaveLength(1);
     expect(await reportOf(books)).toMatchObject({
       toMs: 9,
       devices: [{ device: "gpu-0" }],

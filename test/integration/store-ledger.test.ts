@@ -89,7 +89,7 @@ describe("LedgerStream", () => {
       alive(3),
       alive(4),
     ]);
-    await books.ledger.trimTo(second?.id ?? "");
+    await books.ledger.booked("a", second?.id ?? "", "");
     expect(await books.ledger.length()).toBe(2);
     expect(await books.events()).toEqual([alive(3), alive(4)]);
     expect(await books.ledger.readAfter((await books.ledger.readAfter("0", 9)).at(-1)?.id ?? "", 10)).toEqual(
@@ -108,7 +108,7 @@ describe("LedgerStream", () => {
       details: { count: 4, countMax: 3 },
     });
     expect(await books.events()).toEqual([1, 2, 3, 4].map(alive));
-    await books.ledger.trimTo((await books.ledger.readAfter("0", 2)).at(-1)?.id ?? "");
+    await books.ledger.booked("a", (await books.ledger.readAfter("0", 2)).at(-1)?.id ?? "", "");
     await books.ledger.append([alive(5)]);
     expect(await books.events()).toEqual([3, 4, 5].map(alive));
   });

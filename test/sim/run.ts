@@ -10,6 +10,7 @@ import { count, type Coverage, rowOf } from "./coverage.ts";
 import { Oracle, type Violation } from "./oracle.ts";
 import { activeMs, healedByMs, type OwnerAct, type PlannedGuest, type Scenario } from "./scenario.ts";
 import { diskFullReply } from "./redis/server.ts";
+import type { BooksFile } from "./world/books.ts";
 import { call, stream } from "./world/rpc.ts";
 import { Random } from "./world/random.ts";
 import { Scheduler } from "./world/scheduler.ts";
@@ -474,6 +475,7 @@ class Run {
         if (elapsedUs !== bookedUs)
           this.#oracle.violated("I8", `${device}: ${bookedUs} of ${elapsedUs} device-µs are booked`);
       }
+    this.#checkSameBooks();
   }
 
   /** Nothing is kept for leases that have ended (I11). */
@@ -507,6 +509,18 @@ class Run {
     const giveUpAtMs = this.#scheduler.nowMs + againMsMax;
     while (!holds() && this.#scheduler.nowMs < giveUpAtMs && this.#oracle.violations.length === 0)
       await this.#scheduler.run(this.#scheduler.nowMs + 200, () => this.#oracle.violations.length > 0);
+  }
+
+  /** Each controller keeps them all the time: what two have booked up to the same entry is the same (I8). */
+  #checkSameBooks(): void {
+    if (this.#forgotten.length > 0) return;
+    const booked = ({ bookedUs }: BooksFile) => JSON.stringify([...bookedUs]);
+    const [first, ...others] = this.#world.controllers.map(({ books }) => books);
+    for (const books of others)
+      if (books.lastId() === first!.lastId() && booked(books) !== booked(first!))
+        this.#oracle.violated("I8", "two controllers' books differ");
+    for (const { name, books } of this.#world.controllers)
+      if (books.missedTo !== null) this.#oracle.violated("I8", `the books of ${name} missed entries`);
   }
 
   /** Every loan that the books know of was decided for a reason, by a forecast that has a name (I7). */

@@ -9,7 +9,7 @@ import {
   type StepResult,
 } from "../../src/store/lease-store.ts";
 import type { Lease } from "../../src/core/lease.ts";
-import type { LedgerEvent, Settlement } from "../../src/core/ledger-event.ts";
+import type { Settlement, WrittenEvent } from "../../src/core/ledger-event.ts";
 import { freshZone } from "./redis.ts";
 
 const bounds = { streamEntriesMax: 10_000, endedKeptMax: 1_000, endedKeptMs: 1_000_000 };
@@ -77,7 +77,7 @@ export class TestBooks {
   }
 
   /** Everything in the stream, in order. */
-  async events(): Promise<LedgerEvent[]> {
+  async events(): Promise<WrittenEvent[]> {
     return (await this.ledger.readAfter("0", bounds.streamEntriesMax)).map(({ event }) => event);
   }
 }

@@ -4,6 +4,7 @@ import { applyStep } from "./scripts/apply-step.ts";
 import * as bull from "./scripts/bull.ts";
 import { holdLead, raiseGeneration, renew, takeLead } from "./scripts/lead.ts";
 import { lend } from "./scripts/lend.ts";
+import { noteBooks } from "./scripts/readers.ts";
 import * as queue from "./scripts/queue.ts";
 import { appendEvents, cancel, setMemoryBefore, setQuarantine } from "./scripts/wishes.ts";
 
@@ -124,6 +125,7 @@ const commands: Readonly<Record<string, Command>> = {
     gleanerSetQuarantine: [4, setQuarantine],
     gleanerSetMemoryBefore: [2, setMemoryBefore],
     gleanerAppendEvents: [1, appendEvents],
+    gleanerNoteBooks: [3, noteBooks],
     "gleaner-queue-admit": [2, queue.admit],
     "gleaner-queue-withdraw": [2, queue.withdraw],
     "gleaner-queue-end": [2, queue.end],

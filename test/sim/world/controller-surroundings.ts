@@ -5,7 +5,7 @@ import type { Surroundings } from "../../../src/controller/surroundings.ts";
 import { GleanerError } from "../../../src/errors/gleaner-error.ts";
 import { queueKeys } from "../../../src/queue/keys.ts";
 import { openGuestQueue } from "../../../src/queue/guest-queue.ts";
-import { startDrain } from "../../../src/report/drain.ts";
+import { type Drain, startDrain } from "../../../src/report/drain.ts";
 import { createMetrics } from "../../../src/runtime/metrics.ts";
 import type { Logger } from "../../../src/runtime/log.ts";
 import { LedgerStream } from "../../../src/store/ledger-stream.ts";
@@ -40,6 +40,21 @@ export function controllerSurroundings(parts: SurroundingsParts): Surroundings {
   const link = networkLink(network, life.host.name, redis.host.name, random.fork("link"));
   const connect = (name: string) => connectSimRedis(redis, life, link, { name, logger: log });
   const newId = () => random.uuid();
+
+  /** Tries until Redis is there. */
+  async function openDrain(reader: string, signal: AbortSignal): Promise<Drain | null> {
+    while (!signal.aborted)
+      try {
+        const stream = new LedgerStream(await connect("books"), zone, settings.ledger, log);
+        const intervalMs = settings.ledger.drainIntervalMs;
+        return startDrain({ stream, reader, books: booksFile, intervalMs, clock, log });
+      } catch (thrown) {
+        log.error({ err: thrown }, "the books cannot be kept");
+        await clock.sleep(1_000, signal);
+      }
+    return null;
+  }
+
   return {
     clock,
     metrics,
@@ -64,20 +79,23 @@ export function controllerSurroundings(parts: SurroundingsParts): Surroundings {
           return { redis: connection, lanes };
         },
       ),
-    openBooks: async () => {
-      const stream = new LedgerStream(await connect("books"), zone, settings.ledger, log);
-      const { drainIntervalMs } = settings.ledger;
-      const drain = startDrain({ stream, books: booksFile, intervalMs: drainIntervalMs, clock, log });
+    keepBooks: (reader) => {
+      const stopping = new AbortController();
+      const opening = openDrain(reader, stopping.signal);
       const notHere = () => new GleanerError("INTERNAL", { problem: "the simulator makes no reports" });
-      await drain.flush();
       return {
-        seenToMs: booksFile.seenToMs,
+        catchUp: async () => {
+          await (await opening)?.flush();
+          return booksFile.seenToMs;
+        },
         problem: null,
         endedGuests: () => ({}),
         report: () => Promise.reject(notHere()),
         decisions: () => Promise.reject(notHere()),
-        onBegunAnew: () => {},
-        close: () => drain.close(),
+        close: async () => {
+          stopping.abort();
+          await (await opening)?.close();
+        },
       };
     },
     createDecider: (cycle) => createDecider({ workerAboveDevices: Infinity, settings: cycle }),

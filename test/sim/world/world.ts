@@ -135,7 +135,7 @@ abstract class Supervised implements Struck {
 }
 
 export class ControllerProcess extends Supervised {
-  readonly books = new BooksFile();
+  readonly books: BooksFile;
   desks: Desks | null = null;
   running: RunningController | null = null;
   readonly #world: World;
@@ -143,6 +143,7 @@ export class ControllerProcess extends Supervised {
   constructor(name: string, parts: WorldParts, world: World) {
     super(name, parts);
     this.#world = world;
+    this.books = new BooksFile(name);
   }
 
   override kill(): void {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type { Redis } from "ioredis";
 import type { AttemptOutcome, Lease, LeaseState } from "../../../../src/core/lease.ts";
+import { compareIds, noId } from "../../../../src/report/stream-id.ts";
 import { zoneKeys, type ZoneKeys } from "../../../../src/store/keys.ts";
 import { LeaseStore, type LendRequest } from "../../../../src/store/lease-store.ts";
 import { LedgerStream } from "../../../../src/store/ledger-stream.ts";
@@ -93,7 +94,16 @@ export const booksStep = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant("append" as const), count: fc.integer({ min: 1, max: 3 }) }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("trim" as const), upTo: fc.nat(5) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("booked" as const),
+      reader: fc.constantFrom("one", "two", "three"),
+      upTo: fc.nat(5),
+      wish: fc.constantFrom("", "w"),
+      isFirst: fc.boolean(),
+    }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -201,11 +211,18 @@ export class Stores {
       }
       case "append":
         return this.ledger.append(Array.from({ length: next.count }, () => ({ type: "alive", atMs })));
-      case "trim": {
+      case "booked": {
+        const { reader, upTo, wish, isFirst } = next;
         const entries = await this.ledger.readAfter("0", 100);
-        const last = entries[next.upTo];
-        if (last !== undefined) await this.ledger.trimTo(last.id);
-        return [entries.map(({ event }) => event), await this.ledger.length()];
+        const id = isFirst ? noId : (entries[upTo]?.id ?? noId);
+        const forgottenTo = await this.ledger.booked(reader, id, wish);
+        // Ids are of the clock.
+        const left = [
+          Math.sign(compareIds(forgottenTo, id)),
+          await this.ledger.length(),
+          await this.ledger.wishes(),
+        ];
+        return [entries.map(({ event }) => event), ...left];
       }
       case "hold": {
         const hold = { id: next.id, target: { kind: "fleet" as const }, reason: "r", createdAtMs: atMs };
