@@ -54,6 +54,8 @@ interface AgentsParts {
   readonly passedOn: Pick<StandbyRecalls, "reported">;
   /** Of guests, those that will never run again. */
   readonly endedAmong: (guestIds: readonly string[]) => Promise<EndedGuest[]>;
+  /** Redis came back older than an agent has seen it. */
+  readonly onOlder: () => void;
   readonly wake: () => void;
 }
 
@@ -216,6 +218,7 @@ export class Agents implements AgentDesk {
       });
     const leader = hello.newestLeader ?? { generation: 0, epoch: 0, nonce: "" };
     if ((await reign.raiseAbove({ token: largest, leader })) === "newer_already") return;
+    this.#parts.onOlder();
     log.error(
       { agent: hello.agentId, generation: reign.generation, epoch: reign.epoch },
       "Redis is older than what this agent has seen: a new generation begins",

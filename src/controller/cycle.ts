@@ -55,9 +55,12 @@ export class Cycle {
   /** Leases may be in the books and nowhere else: a cycle failed, or Redis came back older. */
   #hasStrays = false;
   #wanted = Promise.withResolvers<void>();
+  readonly #beganMs: number;
+  #lendsFromMs = -Infinity;
 
   constructor(parts: CycleParts) {
     this.#parts = parts;
+    this.#beganMs = parts.clock.monotonicMs();
   }
 
   /** Something changed that may allow a lend: the next cycle runs soon. */
@@ -69,6 +72,19 @@ export class Cycle {
   lookForStrays(): void {
     this.#hasStrays = true;
     this.wake();
+  }
+
+  /**
+   * Redis came back older than an agent knows. A guest that waits in it may run on a host that has not called yet: nothing is
+   * lent until each of those, heard by no leader since this one began, has ended its guests (I3).
+   */
+  waitForForgotten(): void {
+    const { signals, settings, log } = this.#parts;
+    const { terms, recall } = settings;
+    const cutOffMs = Math.max(terms.termMs, signals.recallDeadlineMsMax());
+    const waitMs = cutOffMs + terms.driftMs + recall.killMarginMs + recall.proofMs;
+    this.#lendsFromMs = this.#beganMs + waitMs;
+    log.warn(`Redis came back older: nothing is lent in the first ${waitMs} ms of this leader`);
   }
 
   /** Guests came. Where the last cycle saw no device that waits for one, they can wait for the next. */
@@ -121,6 +137,7 @@ export class Cycle {
   async #lend(lends: readonly Lend[], heads: ReadonlyMap<string, WaitingGuest>): Promise<void> {
     if (lends.length === 0) return;
     const { store, stream, clock, metrics, reign, fleet, queue, guests, log } = this.#parts;
+    if (clock.monotonicMs() < this.#lendsFromMs) return;
     if (await stream.isFull()) {
       log.error("the ledger's stream is full: nothing is lent until the books have caught up");
       return;

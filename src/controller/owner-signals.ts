@@ -53,6 +53,12 @@ export class OwnerSignals {
     return [...this.#policies.values()].toSorted((a, b) => (a.pool < b.pool ? -1 : 1));
   }
 
+  /** Of all pools. */
+  recallDeadlineMsMax(): number {
+    const known = [this.#fallback, ...this.#policies.values()];
+    return Math.max(...known.map(({ recallDeadlineMs }) => recallDeadlineMs));
+  }
+
   async setPolicy(policy: PoolPolicy): Promise<void> {
     await this.#store.putPolicy(policy);
     this.#policies.set(policy.pool, policy);
