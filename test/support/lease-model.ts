@@ -1,5 +1,5 @@
 import { leaseTransitions, type Lease, type LeaseState } from "../../src/core/lease.ts";
-import type { LedgerEvent } from "../../src/core/ledger-event.ts";
+import type { WrittenEvent } from "../../src/core/ledger-event.ts";
 import type { LeaseStep, LendRequest } from "../../src/store/lease-store.ts";
 
 interface Guest {
@@ -154,7 +154,7 @@ export class LeaseModel {
 }
 
 /** As the model writes them. */
-export function wordsOf(event: LedgerEvent): string {
+export function wordsOf(event: WrittenEvent): string {
   switch (event.type) {
     case "lent":
       return `lent ${event.leaseId}`;
