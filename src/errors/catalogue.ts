@@ -248,7 +248,12 @@ export const catalogue = {
     status: "INVALID_ARGUMENT",
     message: "{path}, line {line}: {problem}",
     remedy:
-      "A trace of devices has the columns time_s,device,pool,gpu_util_pct,mem_used_mib; see docs/telemetry.md.",
+      "A trace of devices has the columns time_s,device,pool,gpu_util_pct,mem_used_mib (docs/telemetry.md), one of pools time_s,pool,gpus_total,gpus_busy[,gpus_pending] (docs/backtest.md).",
+  },
+  TRACE_TOO_LARGE: {
+    status: "INVALID_ARGUMENT",
+    message: "{path}: the trace has more than {what}.",
+    remedy: "Split it by time or by pool; `gleaner backtest --until-s` takes its beginning.",
   },
   GUEST_FILE_INVALID: {
     status: "INVALID_ARGUMENT",

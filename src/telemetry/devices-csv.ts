@@ -1,9 +1,4 @@
-import { createReadStream } from "node:fs";
-import { open } from "node:fs/promises";
-import { pipeline } from "node:stream";
-import { createGunzip } from "node:zlib";
-import { CsvError, parse } from "csv-parse";
-import { GleanerError } from "../errors/gleaner-error.ts";
+import { readCsvLines, traceInvalid } from "./csv-lines.ts";
 
 /** One line of a trace of devices: a reading of one device. null is an empty field: missing telemetry. */
 export interface TraceRow {
@@ -26,7 +21,6 @@ const traceColumns = ["time_s", "device", "pool", "gpu_util_pct", "mem_used_mib"
 
 /** Lines of one time, and so devices; more than one zone is meant for. */
 export const traceDevicesMax = 100_000;
-const lineBytesMax = 1_024;
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,126}$/;
 const numberPattern = /^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$/;
 
@@ -38,68 +32,30 @@ const numberPattern = /^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$/;
 export async function* readTrace(path: string, broken: BrokenLine): AsyncGenerator<TraceTick> {
   let timeS = -Infinity;
   let rows: TraceRow[] = [];
-  for await (const [fields, line] of readLines(path)) {
+  let header = true;
+  for await (const [fields, line] of readCsvLines(path)) {
+    if (header) {
+      header = false;
+      if (fields.join() === traceColumns.join()) continue;
+      throw traceInvalid(path, line, `the header is ${JSON.stringify(fields.join().slice(0, 100))}`);
+    }
     const row = toRow(fields);
     if (typeof row === "string") {
       broken(line, row);
       continue;
     }
     if (row.timeS < timeS)
-      throw invalid(path, line, `time_s goes back from ${timeS} to ${row.timeS}; sort the file by time`);
+      throw traceInvalid(path, line, `time_s goes back from ${timeS} to ${row.timeS}; sort the file by time`);
     if (row.timeS > timeS) {
       if (rows.length > 0) yield { timeS, rows };
       rows = [];
       timeS = row.timeS;
     }
     if (rows.length >= traceDevicesMax)
-      throw invalid(path, line, `more than ${traceDevicesMax} lines of one time`);
+      throw traceInvalid(path, line, `more than ${traceDevicesMax} lines of one time`);
     rows.push(row);
   }
   if (rows.length > 0) yield { timeS, rows };
-}
-
-async function* readLines(path: string): AsyncGenerator<[fields: readonly string[], line: number]> {
-  const parser = parse({
-    info: true,
-    quote: null,
-    bom: true,
-    relax_column_count: true,
-    skip_empty_lines: true,
-    max_record_size: lineBytesMax,
-  });
-  let header = true;
-  let line = 0;
-  try {
-    const unzip = (await isGzip(path)) ? [createGunzip()] : [];
-    // What goes wrong on the way ends the parser, and so the loop below, with its error.
-    pipeline([createReadStream(path), ...unzip, parser], () => {});
-    for await (const { record, info } of parser as AsyncIterable<{
-      record: string[];
-      info: { lines: number };
-    }>) {
-      line = info.lines;
-      if (!header) yield [record, line];
-      else if (record.join() !== traceColumns.join())
-        throw invalid(path, line, `the header is ${JSON.stringify(record.join().slice(0, 100))}`);
-      header = false;
-    }
-  } catch (thrown) {
-    if (thrown instanceof GleanerError) throw thrown;
-    if (thrown instanceof CsvError)
-      throw invalid(path, Number(thrown["lines"] ?? line + 1), thrown.message, thrown);
-    throw new GleanerError(
-      "FILE_UNREADABLE",
-      { path, problem: (thrown as Error).message },
-      { cause: thrown },
-    );
-  }
-  if (header) throw invalid(path, 1, "the file is empty");
-}
-
-async function isGzip(path: string): Promise<boolean> {
-  await using file = await open(path);
-  const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(2), length: 2, position: 0 });
-  return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
 }
 
 /** A row, or what is wrong with it. */
@@ -123,8 +79,4 @@ function toNumber(text: string, most: number): number | null {
   if (text === "") return null;
   const value = numberPattern.test(text) ? Number(text) : NaN;
   return value >= 0 && value <= most ? value : NaN;
-}
-
-function invalid(path: string, line: number, problem: string, cause?: unknown): GleanerError {
-  return new GleanerError("TRACE_INVALID", { path, line, problem }, { cause });
 }
