@@ -1,12 +1,17 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { GuestState } from "../../src/gen/gleaner/v1/guests.ts";
+import { connectRedis } from "../../src/store/connection.ts";
+import { LedgerStream } from "../../src/store/ledger-stream.ts";
+import { zoneKeys } from "../../src/store/keys.ts";
 import { AgentPeer } from "../support/agent-peer.ts";
 import { processGuest, startTestController } from "../support/controller.ts";
 import { damageBooks } from "../support/damage.ts";
 import { startTestRedis, type TestRedis } from "../support/redis.ts";
+import { submit, untilState } from "../support/running-guest.ts";
+import { until } from "../support/up.ts";
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -14,6 +19,11 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await redis.stop();
+});
+beforeEach(async () => {
+  const client = await connectRedis(redis.url, { name: "test" });
+  await client.flushall();
+  client.disconnect();
 });
 
 it("I8: books that are damaged under a running controller begin anew with what stands, name the gap and balance", async () => {
@@ -43,4 +53,33 @@ it("I8: books that are damaged under a running controller begin anew with what s
   expect(lent.amounts.map(({ category }) => category)).toContain("CATEGORY_USEFUL");
   peer.disconnect();
   rmSync(dataDir, { recursive: true });
+});
+
+it("I8: a controller that comes later is told what stands, and once it leads its report says where its books begin", async () => {
+  const leader = await startTestController({ redisUrl: redis.url });
+  const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
+  await peer.connect(leader.controller.apiAddress);
+  peer.sample(0);
+  const id = await submit(leader);
+  await untilState(leader, id, GuestState.RUNNING);
+  await leader.clients.reports.getReport({ pricePerGpuHour: 0, pool: "" });
+
+  await using later = await startTestController({ redisUrl: redis.url, standby: true });
+  const client = await connectRedis(redis.url, { name: "test" });
+  const stream = new LedgerStream(client, "default", { streamEntriesMax: 1_000 });
+  const readers = () => client.hlen(zoneKeys("default").books);
+  await until("it is told", async () => (await readers()) === 2 && (await stream.wishes()).length === 0);
+  client.disconnect();
+  await leader.stop();
+  const ready = async () => (await fetch(`http://${later.controller.httpAddress}/readyz`)).text();
+  await until("it leads", async () => !(await ready()).includes("standby"));
+  const report = await later.clients.reports.getReport({ pricePerGpuHour: 0, pool: "" });
+  expect(report).toMatchObject({
+    balanced: true,
+    gaps: expect.arrayContaining([expect.stringContaining("These books begin at")]),
+    guestsByState: { running: 1 },
+    total: { leases: 1 },
+  });
+  expect(report.devices[0]!.amounts.map(({ category }) => category)).toEqual(["CATEGORY_USEFUL"]);
+  peer.disconnect();
 });

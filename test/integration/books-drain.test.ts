@@ -3,12 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type { LedgerEvent } from "../../src/core/ledger-event.ts";
+import type { LedgerEvent, StandingEvent, WrittenEvent } from "../../src/core/ledger-event.ts";
 import { openBooks, type Books } from "../../src/report/books.ts";
 import { startDrain, type Drain } from "../../src/report/drain.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { createLogger } from "../../src/runtime/log.ts";
 import { connectRedis } from "../../src/store/connection.ts";
+import { zoneKeys } from "../../src/store/keys.ts";
 import { LedgerStream } from "../../src/store/ledger-stream.ts";
 import { deviceEvent } from "../support/ledger-events.ts";
 import { freshZone, startTestRedis, type TestRedis } from "../support/redis.ts";
@@ -28,6 +29,7 @@ describe("the drain", () => {
   let server: TestRedis;
   let redis: Redis;
   let stream: LedgerStream;
+  let zone: string;
   let dir: string;
   let path: string;
   let books: Books;
@@ -43,7 +45,8 @@ describe("the drain", () => {
     dir = mkdtempSync(join(tmpdir(), "gleaner-drain-"));
     path = join(dir, "ledger.sqlite");
     books = openBooks(path);
-    stream = new LedgerStream(redis, freshZone(), { streamEntriesMax: 100_000 });
+    zone = freshZone();
+    stream = new LedgerStream(redis, zone, { streamEntriesMax: 100_000 });
   });
   afterEach(() => {
     books.close();
@@ -128,6 +131,38 @@ describe("the drain", () => {
     await drain.flush();
     expect(books.report(all)).toMatchObject({ toMs: 10, total: { leases: 1 } });
     expect(await stream.length()).toBe(0);
+  });
+
+  it("sets books aside that missed entries, begins anew where the stream is, and is told what stood", async () => {
+    await stream.append([deviceEvent("gpu-0", 0), alive(1)]);
+    await using drain = start();
+    await drain.flush();
+    // Another's books went on for as long as the stream waited for these, and longer.
+    await stream.append([owner(2, "idle"), alive(3)]);
+    const [, second] = await stream.readAfter("0", 2);
+    await stream.booked("b", second!.id, "");
+    await redis.hdel(zoneKeys(zone).books, "a");
+    await stream.booked("b", second!.id, "");
+    expect(await stream.length()).toBe(0);
+
+    await drain.flush();
+    const [wish] = await stream.wishes();
+    const standing = (event: StandingEvent["event"]): WrittenEvent => ({
+      type: "standing",
+      atMs: 5,
+      wishes: [wish!],
+      event,
+    });
+    const told = [deviceEvent("gpu-0", 5) as NonNullable<StandingEvent["event"]>, null].map(standing);
+    await stream.append([...told, alive(9)]);
+    await drain.flush();
+    expect(await stream.wishes()).toEqual([]);
+    expect(books.report(all)).toMatchObject({
+      fromMs: 5,
+      toMs: 9,
+      balanced: true,
+      gaps: [expect.stringContaining("went on for too long without")],
+    });
   });
 
   it("keeps in the stream what the books cannot take, and takes it later", async () => {

@@ -97,6 +97,40 @@ describe("LedgerStream", () => {
     );
   });
 
+  it("forgets what the books of all its readers hold, and lets those that begin do so there", async () => {
+    await using books = await TestBooks.open(redis.url);
+    const { ledger } = books;
+    await ledger.append([1, 2, 3].map(alive));
+    const ids = (await ledger.readAfter("0", 9)).map(({ id }) => id);
+    expect(await ledger.booked("a", ids[0]!, "")).toBe(ids[0]);
+    expect(await ledger.booked("b", "0-0", "wish-b")).toBe(ids[0]);
+    expect(await ledger.booked("a", ids[2]!, "")).toBe(ids[0]);
+    expect(await books.events()).toEqual([2, 3].map(alive));
+    expect(await ledger.wishes()).toEqual(["wish-b"]);
+    expect(await ledger.booked("b", ids[1]!, "")).toBe(ids[1]);
+    expect(await ledger.wishes()).toEqual([]);
+    expect(await books.events()).toEqual([alive(3)]);
+    // Restored from a backup: it has missed entries, and nothing is kept for it.
+    expect(await ledger.booked("b", ids[0]!, "")).toBe(ids[1]);
+    expect(await ledger.booked("a", ids[2]!, "")).toBe(ids[2]);
+    expect(await ledger.length()).toBe(0);
+  });
+
+  it("I11: waits for books that are behind until it is half full", async () => {
+    await using books = await TestBooks.open(redis.url, { streamEntriesMax: 6 });
+    const { ledger } = books;
+    await ledger.append([1, 2, 3, 4].map(alive));
+    const ids = (await ledger.readAfter("0", 9)).map(({ id }) => id);
+    await ledger.booked("away", ids[0]!, "");
+    // It holds three entries: as many as are kept for it.
+    await ledger.booked("a", ids[3]!, "");
+    expect(await ledger.length()).toBe(3);
+    await ledger.append([alive(5)]);
+    await ledger.booked("a", ids[3]!, "");
+    expect(await books.events()).toEqual([alive(5)]);
+    expect(await ledger.booked("away", ids[0]!, "")).toBe(ids[3]);
+  });
+
   it("I11: is full at its bound, refuses the whole batch, and goes on once it was read", async () => {
     await using books = await TestBooks.open(redis.url, { streamEntriesMax: 3 });
     await books.ledger.append([1, 2].map(alive));
