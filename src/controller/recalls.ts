@@ -152,6 +152,8 @@ export class Recalls implements RecallDesk {
       "accepted",
       reachable ? "" : "the agent is away: told when it is back, or its lease ends with its term",
     );
+    if (leases.every(({ lease, resume }) => lease.state === "paused" && resume === null))
+      this.#progress(recall, recalled, "paused", "was paused already");
     this.#journal.write({
       type: "meeting",
       id: `${recall.id} ${device.info.uuid}`,

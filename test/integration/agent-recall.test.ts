@@ -56,6 +56,17 @@ describe("an owner's recall at the agent itself", () => {
     expect(step.signalToStepMs).toBeLessThan(1_500);
   });
 
+  it("tells whoever calls second, too, that the guest is frozen", async () => {
+    await using rig = await AgentRig.up();
+    await lent(rig, saving);
+    const first = recall(rig, { deadlineMs: 1_500 });
+    await rig.controller.reached("g1:1", "paused");
+    const second = await recall(rig, { deadlineMs: 1_500 });
+    expect(stagesOf(second)).toEqual(["accepted", "paused", "vacating", "released"]);
+    expect(second[1]!.elapsedMs).toBeLessThan(200);
+    await first;
+  });
+
   it("I5: kills in time whoever ignores the notice", async () => {
     await using rig = await AgentRig.up();
     await lent(rig, stubborn);

@@ -82,6 +82,8 @@ export class AgentRecallDesk implements RecallDesk {
     for (const recall of recalls) this.#say(recall, "");
     for (const recall of lent) for (const runner of table.holding(recall.device)) demand(runner, recall);
     for (const recall of lent) this.#watchDeadline(recall);
+    // A guest that was frozen already takes no step to tell of.
+    for (const recall of book.standing()) if (recall.recallId === recallId) this.#follow(recall, "");
     const { reason } = order;
     logger.info(
       { recallId, devices: devices.length, lent: lent.length, reason },
