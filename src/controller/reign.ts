@@ -19,17 +19,20 @@ export class Reign {
   readonly isHeld: () => boolean;
   /** No token of the books is newer. */
   #newest: FencingToken;
+  /** Confirmed by the books: agents are told of no other. */
+  #epoch: number;
 
   constructor(store: LeaseStore, lead: Lead, isHeld: () => boolean) {
     this.#store = store;
     this.nonce = lead.nonce;
     this.isHeld = isHeld;
     this.lost = lead.lost;
+    this.#epoch = lead.epoch;
     this.#newest = { generation: lead.generation, number: lead.number };
   }
 
   get epoch(): number {
-    return this.#store.epoch;
+    return this.#epoch;
   }
 
   get generation(): number {
@@ -45,7 +48,7 @@ export class Reign {
 
   /** The books came back older than what this leader knows of them: what is given from now on is newer than all of that. */
   async raiseAboveOwn(): Promise<void> {
-    this.gave({ generation: await this.#store.raiseGeneration(this.generation), number: 0 });
+    await this.#raise(this.generation);
   }
 
   /**
@@ -58,7 +61,13 @@ export class Reign {
     const knowsNewerLeader = order > 0 || isRival;
     if (compareTokens(token, this.#newest) <= 0 && !knowsNewerLeader) return "newer_already";
     const above = Math.max(token.generation, leader.generation);
-    this.gave({ generation: await this.#store.raiseGeneration(above, leader.epoch), number: 0 });
+    await this.#raise(above, leader.epoch);
     return "raised";
+  }
+
+  async #raise(aboveGeneration: number, aboveEpoch = 0): Promise<void> {
+    const generation = await this.#store.raiseGeneration(aboveGeneration, aboveEpoch);
+    this.#epoch = Math.max(this.#epoch, aboveEpoch + 1);
+    this.gave({ generation, number: 0 });
   }
 }

@@ -168,6 +168,13 @@ export class LeaseStore {
 
   /** Each step for itself, in order, and each once. After a throw, the same steps again are answered as the first time. */
   async applySteps(steps: readonly LeaseStep[]): Promise<readonly StepResult[]> {
+    const results: StepResult[] = [];
+    // What a broken connection has not answered the driver sends again, not always in order: two steps of one lease never at once.
+    for (const some of eachLeaseOnce(steps)) results.push(...(await this.#apply(some)));
+    return results;
+  }
+
+  async #apply(steps: readonly LeaseStep[]): Promise<readonly StepResult[]> {
     const { lead, guests, ended, leases, unproven, devices, quarantines, ledger } = this.#keys;
     const keys = [lead, guests, ended, leases, unproven, devices, quarantines, ledger];
     const { endedKeptMax, endedKeptMs } = this.#bounds;
@@ -328,6 +335,18 @@ type Reply = readonly [answer: string, detail: string];
 
 function* batches<T>(items: readonly T[]): Iterable<readonly T[]> {
   for (let at = 0; at < items.length; at += batchMax) yield items.slice(at, at + batchMax);
+}
+
+function* eachLeaseOnce(steps: readonly LeaseStep[]): Iterable<readonly LeaseStep[]> {
+  let some = new Map<string, LeaseStep>();
+  for (const step of steps) {
+    if (some.has(step.leaseId)) {
+      yield [...some.values()];
+      some = new Map();
+    }
+    some.set(step.leaseId, step);
+  }
+  if (some.size > 0) yield [...some.values()];
 }
 
 /** The script sums by device, so a device may come once only. */
