@@ -1,6 +1,7 @@
 // The matrix of real faults: every row a fault, every column the state of the leases when it strikes.
-//   npm run test:faults -- [--only ROW] [--repeat N] [--devices N] [--parallel N] [--short] [--json]
+//   npm run test:faults -- [--only ROW] [--rounds N] [--devices N] [--parallel N] [--short] [--json]
 import { parseArgs } from "node:util";
+import { prepareWallClocks } from "./parts/wall-clock.ts";
 import { hasViolations, playRow, roundsOf, type RowResult } from "./play.ts";
 import { rows } from "./rows.ts";
 import { renderMatrix, wrongs } from "./table.ts";
@@ -9,19 +10,17 @@ const { values } = parseArgs({
   options: {
     /** Rows whose name holds this text; may be given several times. */
     only: { type: "string", multiple: true, default: [] },
-    repeat: { type: "string", default: "1" },
-    devices: { type: "string", default: "6" },
+    /** 13 devices in two rounds: each cell five times, and one six times. */
+    rounds: { type: "string", default: "2" },
+    devices: { type: "string", default: "13" },
     parallel: { type: "string", default: "2" },
-    /** All states at once on each row's stack: one round instead of five. */
+    /** Each cell once: one round of six devices. */
     short: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   },
 });
-const [repeat, devices, parallel] = [values.repeat, values.devices, values.parallel].map(Number) as [
-  number,
-  number,
-  number,
-];
+const [rounds, devices] = values.short ? [1, 6] : [Number(values.rounds), Number(values.devices)];
+const parallel = Number(values.parallel);
 const chosen = rows.filter(
   ({ name }) => values.only.length === 0 || values.only.some((part) => name.includes(part)),
 );
@@ -29,10 +28,11 @@ if (chosen.length === 0) {
   process.stderr.write(`no row is named so; there are:\n${rows.map(({ name }) => `  ${name}`).join("\n")}\n`);
   process.exit(2);
 }
-const rounds = Array.from({ length: repeat }, () => roundsOf(devices, values.short)).flat();
+const plan = roundsOf(devices, rounds);
+prepareWallClocks();
 
 const startedMs = performance.now();
-const roundsAll = chosen.length * rounds.length;
+const roundsAll = chosen.length * plan.length;
 let roundsDone = 0;
 const progress = (row: string) => {
   const tookS = (performance.now() - startedMs) / 1_000;
@@ -55,12 +55,12 @@ await Promise.all(
     for (let row = waiting.shift(); row !== undefined; row = waiting.shift()) {
       const { name } = row;
       let own = 0;
-      const result = await playRow(row, rounds, () => {
+      const result = await playRow(row, plan, () => {
         own += 1;
         roundsDone += 1;
         progress(name);
       });
-      roundsDone += rounds.length - own;
+      roundsDone += plan.length - own;
       results.push(result);
       for (const wrong of wrongs(result)) process.stderr.write(`${wrong}\n`);
     }

@@ -6,7 +6,7 @@ import { processesNaming } from "../../src/cli/processes.ts";
 import { doubled } from "./oracle.ts";
 import { insist } from "./owners.ts";
 import { startStack, type FaultStack } from "./parts/stack.ts";
-import { leaseStates, playRound, proveHealed, type Path, type StruckState } from "./round.ts";
+import { leaseStates, playRound, proveHealed, type Path, type RoundPlan, type StruckState } from "./round.ts";
 import type { Row } from "./rows.ts";
 import { judgeBooks, judgeGuest, judgeRecall, type Violation } from "./verdict.ts";
 
@@ -47,10 +47,12 @@ interface Findings extends Pick<RowResult, "cells" | "violations"> {
   keptDir: string | null;
 }
 
-/** Every device in one state at a time, or all states at once. */
-export function roundsOf(devices: number, isShort: boolean): StruckState[][] {
-  if (isShort) return [Array.from({ length: devices }, (_, i) => leaseStates[i % leaseStates.length]!)];
-  return leaseStates.map((state) => Array.from({ length: devices }, () => state));
+/** All states in each round, one device after the other; the next round goes on where the last one stopped. */
+export function roundsOf(devices: number, rounds: number): StruckState[][] {
+  const stateOf = (nth: number) => leaseStates[nth % leaseStates.length]!;
+  return Array.from({ length: rounds }, (_, round) =>
+    Array.from({ length: devices }, (__, i) => stateOf(round * devices + i)),
+  );
 }
 
 /** One stack, all rounds on it. `onRound` is called after each. */
@@ -116,7 +118,7 @@ async function playRounds(
 ): Promise<void> {
   const reported = new Set<string>();
   for (const [nth, states] of rounds.entries()) {
-    await judgedRound(stack, row, states, `round-${nth}`, result, reported);
+    await judgedRound(stack, row, { nth, states }, result, reported);
     onRound();
   }
   await proveHealed(stack, rounds[0]!.length);
@@ -129,12 +131,11 @@ function notHealed(thrown: unknown): Violation {
 async function judgedRound(
   stack: FaultStack,
   row: Row,
-  states: readonly StruckState[],
-  name: string,
+  plan: RoundPlan,
   result: Findings,
   reported: Set<string>,
 ): Promise<void> {
-  const { plays, doneAtMs } = await playRound(stack, row, states, name);
+  const { plays, doneAtMs } = await playRound(stack, row, plan);
   const lines = stack.oracle.read();
   for (const play of plays) {
     const cell = result.cells[play.state];
@@ -155,7 +156,7 @@ async function judgedRound(
     10_000,
   );
   const books = judgeBooks(report);
-  for (const state of new Set(states)) result.cells[state].violations.push(...books);
+  for (const state of new Set(plan.states)) result.cells[state].violations.push(...books);
 }
 
 export function hasViolations({ cells, violations }: Pick<RowResult, "cells" | "violations">): boolean {
@@ -164,7 +165,14 @@ export function hasViolations({ cells, violations }: Pick<RowResult, "cells" | "
 
 function keep(dir: string): string {
   const kept = mkdtempSync(join(tmpdir(), "gleaner-faults-kept-"));
-  for (const file of ["controller.log", "standby.log", "agent.log", "redis.log", "oracle.jsonl", "settings.json"])
+  for (const file of [
+    "controller.log",
+    "standby.log",
+    "agent.log",
+    "redis.log",
+    "oracle.jsonl",
+    "settings.json",
+  ])
     if (existsSync(join(dir, file))) cpSync(join(dir, file), join(kept, file));
   return kept;
 }

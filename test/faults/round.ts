@@ -44,9 +44,21 @@ const manners: Readonly<Record<StruckState, Manners>> = {
   "handing back": "stays",
 };
 
+export interface RoundPlan {
+  /** The how many-th of its row. */
+  readonly nth: number;
+  /** By device. */
+  readonly states: readonly StruckState[];
+}
+
 /** Half of the owners call the agent first, half the controller. */
 function pathOf(index: number): Path {
   return index % 2 === 0 ? "agent" : "controller";
+}
+
+/** Of each path, half want a pause first. */
+function rungOf(index: number, nth: number): Rung {
+  return (Math.floor(index / 2) + nth) % 2 === 0 ? Rung.PAUSE : Rung.VACATE;
 }
 
 const readyMsMax = 20_000;
@@ -58,13 +70,9 @@ const shortNoticeMs = 600;
 const leadMs = shortNoticeMs + 100;
 
 /** Brings a guest on each device into its state, lets the fault strike and pass, and sees every guest to its end. */
-export async function playRound(
-  stack: FaultStack,
-  row: Row,
-  states: readonly StruckState[],
-  name: string,
-): Promise<RoundResult> {
-  const round = new Round(stack, name, states);
+export async function playRound(stack: FaultStack, row: Row, plan: RoundPlan): Promise<RoundResult> {
+  const { states } = plan;
+  const round = new Round(stack, `round-${plan.nth}`, plan);
   await round.prepare();
   await row.aim?.(stack);
   await round.reachStates();
@@ -93,7 +101,7 @@ export async function playRound(
 /** Every device is lent again, and what runs there does well. Throws where one is not. */
 export async function proveHealed(stack: FaultStack, devices: number): Promise<void> {
   const states = Array.from({ length: devices }, () => "running" as const);
-  const round = new Round(stack, "afterwards", states);
+  const round = new Round(stack, "afterwards", { nth: 0, states });
   await round.prepare();
   const finalStates = await round.finish();
   const failed = round.guests().filter((guest) => finalStates.get(guest) !== GuestState.SUCCEEDED);
@@ -104,13 +112,15 @@ class Round {
   readonly #stack: FaultStack;
   readonly #name: string;
   readonly #states: readonly StruckState[];
+  readonly #nth: number;
   readonly #finishFile: string;
   readonly #guests = new Map<number, string>();
   #submissions: Promise<void>[] = [];
 
-  constructor(stack: FaultStack, name: string, states: readonly StruckState[]) {
+  constructor(stack: FaultStack, name: string, { nth, states }: RoundPlan) {
     this.#stack = stack;
     this.#name = name;
+    this.#nth = nth;
     this.#states = states;
     this.#finishFile = join(stack.dir, `finish-${name}`);
   }
@@ -151,13 +161,15 @@ class Round {
     };
     // Spread around the moment of the strike: some are a step before it, some behind.
     const last = [
-      ...this.#in((state) => state === "handing back").map((i) =>
-        at(shortNoticeMs + 20 - 10 * i, () => vacate(i)),
+      ...this.#in((state) => state === "handing back").map((i, place) =>
+        at(shortNoticeMs + 20 - 10 * this.#spread(place), () => vacate(i)),
       ),
-      ...this.#in((state) => state === "vacating").map((i) => at(150 + 50 * i, () => vacate(i))),
+      ...this.#in((state) => state === "vacating").map((i, place) =>
+        at(150 + 50 * this.#spread(place), () => vacate(i)),
+      ),
     ];
-    this.#submissions = this.#in((state) => state === "starting").map((i) =>
-      at(5 + 25 * i, () => this.#submit(i)),
+    this.#submissions = this.#in((state) => state === "starting").map((i, place) =>
+      at(5 + 25 * this.#spread(place), () => this.#submit(i)),
     );
     // Who waits for them hears of it, once the fault is over.
     for (const submission of this.#submissions) submission.catch(() => {});
@@ -165,12 +177,12 @@ class Round {
     await at(0, async () => {});
   }
 
-  /** By device: on two of three, through the agent and through the controller, with both rungs. */
+  /** By device: on three of four, through the agent and through the controller, with both rungs. */
   recallDuringFault(lastsMs: number): Promise<Served | null>[] {
     return this.#states.map(async (_, i) => {
-      if (i % 3 === 2) return null;
+      if ((i + this.#nth) % 4 === 3) return null;
       await sleep(30 + Math.random() * 150);
-      const firstRung = i < 3 ? Rung.PAUSE : Rung.VACATE;
+      const firstRung = rungOf(i, this.#nth);
       const giveUpMs = lastsMs + 2 * deadlineMs;
       return recall(this.#addresses(i), deviceName(i), { deadlineMs, firstRung, giveUpMs });
     });
@@ -208,6 +220,11 @@ class Round {
     return new Map(await Promise.all(explanations));
   }
 
+  /** From 0 to 5: the next ones of a state, in this round and in the next, a step later each. */
+  #spread(place: number): number {
+    return (place + 3 * this.#nth) % 6;
+  }
+
   #in(holds: (state: StruckState) => boolean): number[] {
     return this.#states.flatMap((state, i) => (holds(state) ? [i] : []));
   }
@@ -226,7 +243,7 @@ class Round {
     const spec = processGuest({
       tenant: this.#name,
       name: state.replaceAll(" ", "-"),
-      workload: { $case: "process", value: { command, env: {}, workingDir: dir } },
+      workload: { $case: "process", value: { command, env: guestEnv, workingDir: dir } },
       shape: {
         devices: 1,
         share: undefined,
@@ -251,5 +268,11 @@ class Round {
     }
   }
 }
+
+/** What was compiled once need not be again. */
+const guestEnv: Record<string, string> =
+  process.env["NODE_COMPILE_CACHE"] === undefined
+    ? {}
+    : { NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] };
 
 const finalStates = new Set<GuestState>([GuestState.SUCCEEDED, GuestState.FAILED, GuestState.CANCELLED]);

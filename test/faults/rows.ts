@@ -92,7 +92,10 @@ function kill(name: string, part: Part, needs: StackNeeds = {}): Row {
 function strikeRole(
   name: string,
   role: keyof Roles,
-  { strike, heal }: { strike: (struck: FaultProcess) => Promise<void>; heal: (struck: FaultProcess) => Promise<void> },
+  {
+    strike,
+    heal,
+  }: { strike: (struck: FaultProcess) => Promise<void>; heal: (struck: FaultProcess) => Promise<void> },
   lastsMs: number,
 ): Row {
   const struck = new WeakMap<FaultStack, FaultProcess>();

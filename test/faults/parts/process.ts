@@ -41,7 +41,11 @@ export class FaultProcess implements AsyncDisposable {
     // As bin/gleaner starts it: what was compiled once need not be again.
     const { PATH = "", HOME = "/", NODE_COMPILE_CACHE = "" } = process.env;
     const stdio = ["ignore", log, log, ...(ready === undefined ? (["ipc"] as const) : [])] as const;
-    const child = spawn(command, words, { cwd, env: { PATH, HOME, NODE_COMPILE_CACHE, ...env }, stdio: [...stdio] });
+    const child = spawn(command, words, {
+      cwd,
+      env: { PATH, HOME, NODE_COMPILE_CACHE, ...env },
+      stdio: [...stdio],
+    });
     closeSync(log);
     this.#child = child;
     this.#down = false;

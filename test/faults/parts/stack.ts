@@ -97,8 +97,7 @@ export async function startStack(devices: number, needs: StackNeeds): Promise<Fa
   if (typeof disk === "string") throw new Error(disk);
   if (disk !== null) undo.use(disk);
   const wallClock = needs.wallClock === undefined ? null : new WallClock(dir);
-  const envOf = (role: string) =>
-    wallClock !== null && needs.wallClock === role ? wallClock.env : {};
+  const envOf = (role: string) => (wallClock !== null && needs.wallClock === role ? wallClock.env : {});
 
   const socket = join(dirs.redis, "redis.sock");
   const redis = undo.use(redisProcess(dir, dirs.redis, socket, needs.appendfsync ?? "everysec"));
@@ -123,7 +122,13 @@ export async function startStack(devices: number, needs: StackNeeds): Promise<Fa
     words: readonly string[],
     env: Record<string, string>,
   ) => {
-    const command = gleaner([role === "standby" ? "controller" : role, ...common, "--data-dir", dirs[role], ...words]);
+    const command = gleaner([
+      role === "standby" ? "controller" : role,
+      ...common,
+      "--data-dir",
+      dirs[role],
+      ...words,
+    ]);
     const agentDir = join(dirs.agent, "agents", host);
     const [file, ...args] = role === "agent" ? keeperCommand(agentDir, patienceMs, command) : command;
     return new FaultProcess({
