@@ -16,7 +16,7 @@ export interface DevicePolicy {
   decide(moment: DeviceMoment): Iterable<DeviceAction>;
   /**
    * When to be asked again though no sample may come by then, s: `decide` is called with no samples at that time if the trace has
-   * none before it. Read after each `decide`; absent or Infinity: with the next samples. Nothing is asked after the last sample.
+   * none before it. Read after each `decide`, later than its moment; absent or Infinity: with the next samples. Nothing is asked after the last sample.
    */
   readonly wakeAtS?: number;
 }

@@ -30,6 +30,10 @@ export const commands: Readonly<Record<string, Entry>> = {
   hold: { summary: "Stop lending somewhere, or everywhere", load: () => import("./commands/hold.ts") },
   unhold: { summary: "End holds", load: () => import("./commands/unhold.ts") },
   policy: { summary: "Show or set the rules of pools", load: () => import("./commands/policy.ts") },
+  backtest: {
+    summary: "Play lending policies over a recorded trace, before anything is lent",
+    load: () => import("./commands/backtest.ts"),
+  },
   report: { summary: "Show where every device-second went", load: () => import("./commands/report.ts") },
   top: { summary: "Watch the fleet live", load: () => import("./commands/top.ts") },
 };

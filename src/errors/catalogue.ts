@@ -244,6 +244,11 @@ export const catalogue = {
     message: "{path}: {problem}",
     remedy: "Check the path and the permissions.",
   },
+  FILE_UNWRITABLE: {
+    status: "INVALID_ARGUMENT",
+    message: "{path}: {problem}",
+    remedy: "Check the directory, the permissions and the room on the disk.",
+  },
   TRACE_INVALID: {
     status: "INVALID_ARGUMENT",
     message: "{path}, line {line}: {problem}",

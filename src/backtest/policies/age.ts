@@ -1,5 +1,5 @@
-import { GleanerError } from "../../errors/gleaner-error.ts";
 import type { DeviceAction, DeviceMoment, DevicePolicy, MakeDevicePolicy } from "../policy.ts";
+import { numberArgument } from "./argument.ts";
 
 /** Lends a device once it has been idle for a fixed time, and never leaves by itself. */
 class FixedAge implements DevicePolicy {
@@ -31,11 +31,6 @@ class FixedAge implements DevicePolicy {
   }
 }
 
-export const age: MakeDevicePolicy = (argument) => {
-  const ageS = Number(argument ?? NaN);
-  if (argument !== null && argument !== "" && ageS >= 0 && ageS < Infinity) return new FixedAge(ageS);
-  throw new GleanerError("COMMAND_INVALID", {
-    problem: `age needs seconds from 0 on, such as age:1800, not ${JSON.stringify(argument ?? "")}`,
-    command: "backtest",
-  });
-};
+/** Named for the peers that lend so: gpu-pruner after 30 minutes without utilisation, HTCondor's classic policy after 15. */
+export const ageDevices: MakeDevicePolicy = (argument) =>
+  new FixedAge(numberArgument(argument, "age", 1_800));

@@ -1,16 +1,24 @@
-import type { DeviceAction, DeviceMoment, DevicePolicy, PoolMoment, PoolPolicy } from "../policy.ts";
+import type { MakeDevicePolicy, MakePoolPolicy } from "../policy.ts";
+import { noArgument } from "./argument.ts";
 
-/** Lends whatever is idle at once, and never leaves by itself: what ignoring owners would gain. */
-export const lendAllDevices = (): DevicePolicy => ({
-  *decide({ samples, guest }: DeviceMoment): Iterable<DeviceAction> {
-    for (const { device, owner, fits } of samples)
-      if (owner === "idle" && fits && guest(device) === "none")
-        yield { device, action: "lend", reason: "idle" };
-  },
-});
+/** Lend whatever is idle at once and never leave: the most that can be gained gross, and the most that owners can be hindered. */
 
-export const lendAllPools = (): PoolPolicy => ({
-  *decide({ samples }: PoolMoment) {
-    for (const { pool, idle } of samples) yield { pool, lent: idle, reason: "idle" };
-  },
-});
+export const lendAllDevices: MakeDevicePolicy = (argument) => {
+  noArgument(argument, "lend-all");
+  return {
+    *decide({ samples, guest }) {
+      for (const { device, owner, fits } of samples)
+        if (owner === "idle" && fits && guest(device) === "none")
+          yield { device, action: "lend", reason: "idle" };
+    },
+  };
+};
+
+export const lendAllPools: MakePoolPolicy = (argument) => {
+  noArgument(argument, "lend-all");
+  return {
+    *decide({ samples }) {
+      for (const { pool, idle } of samples) yield { pool, lent: idle, reason: "idle" };
+    },
+  };
+};

@@ -1,0 +1,76 @@
+import { clairvoyantDecisions } from "./policies/clairvoyant.ts";
+import { choosePolicy } from "./policies/registry.ts";
+import type { PolicyContext } from "./policy.ts";
+import {
+  playDecisions,
+  replayDevices,
+  type DeviceDecision,
+  type DeviceReplay,
+} from "./replay/device-replay.ts";
+import type { DeviceRules } from "./rules.ts";
+import { deviceBounds, type DeviceBounds } from "./score/device-bounds.ts";
+import type { DeviceTally } from "./score/device-tally.ts";
+import { idleRuns, type IdleRun } from "./score/idle-runs.ts";
+import type { DeviceTrace } from "./trace/device-trace.ts";
+
+export interface DeviceBacktest {
+  readonly bounds: DeviceBounds;
+  /** Each device from its first sample to the trace's end. */
+  readonly deviceS: number;
+  readonly results: readonly DeviceResult[];
+}
+
+export interface DeviceResult {
+  /** As it was asked for. */
+  readonly policy: string;
+  readonly tally: DeviceTally;
+  readonly decisions: readonly DeviceDecision[];
+}
+
+/** Told the policy at work and the part of its trace that was played, 0–1. */
+export type OnProgress = (policy: string, part: number) => void;
+
+/** Plays each policy over the trace. Throws COMMAND_INVALID for policies that there are none of, before any is played. */
+export function backtestDevices(
+  trace: DeviceTrace,
+  policies: readonly string[],
+  context: PolicyContext<DeviceRules>,
+  onProgress: OnProgress = () => {},
+): DeviceBacktest {
+  const { rules } = context;
+  const choices = policies.map((text) => {
+    const { make, argument } = choosePolicy(text, "devices");
+    return { text, policy: make === null ? null : make(argument, context) };
+  });
+  const runs = idleRuns(trace, rules);
+  const results = choices.map(({ text, policy }): DeviceResult => {
+    const { tally, decisions } =
+      policy === null
+        ? playClairvoyant(trace, rules, runs)
+        : replayDevices(trace, rules, policy, (part) => onProgress(text, part));
+    return { policy: text, tally, decisions };
+  });
+  return { bounds: deviceBounds(runs, rules), deviceS: deviceSeconds(trace, rules), results };
+}
+
+function playClairvoyant(
+  trace: DeviceTrace,
+  rules: DeviceRules,
+  runs: readonly (readonly IdleRun[])[],
+): DeviceReplay {
+  const decisions = clairvoyantDecisions(trace.devices, runs, rules);
+  return { tally: playDecisions(trace, rules, decisions), decisions };
+}
+
+function deviceSeconds({ timesS, firstRow, device, devices }: DeviceTrace, { holdS }: DeviceRules): number {
+  const traceEndS = timesS.at(-1)! + holdS;
+  const seen = new Uint8Array(devices.length);
+  let totalS = 0;
+  for (const [moment, timeS] of timesS.entries())
+    for (let row = firstRow[moment]!; row < firstRow[moment + 1]!; row++) {
+      if (seen[device[row]!] === 1) continue;
+      seen[device[row]!] = 1;
+      totalS += traceEndS - timeS;
+    }
+  return totalS;
+}

@@ -1,0 +1,50 @@
+import type { DeviceRules } from "../rules.ts";
+
+export type EndCause = "owner" | "vacated" | "unknown" | "trace_end";
+
+/** What an end costs, s. */
+export function endCostS(rules: DeviceRules, cause: EndCause): number {
+  const byOwner = cause === "owner" || (cause === "unknown" && rules.unknown === "evict");
+  return rules.vacateS + (byOwner ? rules.penaltyS : 0);
+}
+
+/** A guest on a device: how long it ran, and whether and by whom it is paused. */
+export class DeviceLease {
+  readonly beginS: number;
+  runningS = 0;
+  resumes = 0;
+  /** null: running. */
+  pausedSinceS: number | null = null;
+  /** An owner who was not idle since the pause began: the guest resumes by itself at the next idle tick. */
+  pausedByOwner = false;
+  /** The owner was seen at work in this pause. */
+  sawBusy = false;
+  /** An owner has met the guest while it ran. */
+  met = false;
+  #runningSinceS: number;
+
+  constructor(atS: number) {
+    this.beginS = atS;
+    this.#runningSinceS = atS;
+  }
+
+  pause(atS: number, byOwner: boolean): void {
+    if (this.pausedSinceS === null) {
+      this.runningS += atS - this.#runningSinceS;
+      this.pausedSinceS = atS;
+      this.sawBusy = false;
+    }
+    this.pausedByOwner ||= byOwner;
+  }
+
+  resume(atS: number): void {
+    this.#runningSinceS = atS;
+    this.pausedSinceS = null;
+    this.pausedByOwner = false;
+    this.resumes += 1;
+  }
+
+  end(atS: number): void {
+    if (this.pausedSinceS === null) this.runningS += atS - this.#runningSinceS;
+  }
+}

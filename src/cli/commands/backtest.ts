@@ -1,0 +1,169 @@
+import { Command, Option } from "commander";
+import { backtestDevices, type OnProgress } from "../../backtest/backtest-devices.ts";
+import { backtestPools } from "../../backtest/backtest-pools.ts";
+import { writeDeviceDecisions, writePoolDecisions } from "../../backtest/decisions-csv.ts";
+import type { Shape } from "../../backtest/policies/registry.ts";
+import type { PolicyContext } from "../../backtest/policy.ts";
+import { defaultDeviceRules, defaultPoolRules, type RecallMode } from "../../backtest/rules.ts";
+import { readDeviceTrace } from "../../backtest/trace/device-trace.ts";
+import { readPoolTrace } from "../../backtest/trace/pool-trace.ts";
+import { GleanerError } from "../../errors/gleaner-error.ts";
+import { devicesJson, devicesText, poolsJson, poolsText } from "../backtest-views.ts";
+import type { Cli } from "../cli.ts";
+import { formatDuration } from "../duration.ts";
+import { countOption, jsonOption, numberOption } from "../options.ts";
+import { ProgressLine } from "../progress-line.ts";
+
+interface Options {
+  readonly trace: string;
+  readonly shape: Shape;
+  readonly policy: readonly string[];
+  readonly recall: RecallMode;
+  readonly penaltyS: number;
+  readonly startS: number;
+  readonly vacateS: number;
+  readonly pauseBudgetS: number;
+  readonly guestMemMib: number;
+  readonly deviceMemMib: number;
+  readonly meetingsPerGpuDayMax?: number;
+  readonly waitedShareMax?: number;
+  readonly untilS: number;
+  readonly seed: number;
+  readonly decisions?: string;
+  readonly json?: boolean;
+}
+
+const progressAfterMs = 500;
+const { penaltyS, startS, vacateS, pauseBudgetS, guestMib, deviceMib } = defaultDeviceRules;
+
+export function command(cli: Cli): Command {
+  return new Command("backtest")
+    .description(
+      `Plays lending policies over a recorded trace of a fleet, before anything is lent: what each would have gained, how often
+owners would have met a guest, and what nobody could exceed. A policy sees each moment when it comes, and nothing after it.
+Needs no controller.`,
+    )
+    .requiredOption("--trace <path>", "CSV file, gzip or plain; docs/backtest.md says what it holds")
+    .addOption(
+      new Option("--shape <shape>", "what a line of it counts")
+        .choices(["devices", "pools"])
+        .default("devices"),
+    )
+    .option(
+      "--policy <names>",
+      "what to play, with commas between: age:S, nsigma:N, max-peak, lend-all, clairvoyant",
+      (text: string) => text.split(",").map((name) => name.trim()),
+      ["lend-all", "age:900", "age:1800", "clairvoyant"],
+    )
+    .addOption(
+      new Option("--recall <how>", "devices: what an owner's return does to a guest")
+        .choices(["kill", "pause"])
+        .default(defaultDeviceRules.mode),
+    )
+    .addOption(secondsOption("--penalty-s <s>", "what it costs that an owner ends a lease", penaltyS))
+    .addOption(secondsOption("--start-s <s>", "what a guest's start costs", startS))
+    .addOption(secondsOption("--vacate-s <s>", "what handing a GPU back costs", vacateS))
+    .addOption(secondsOption("--pause-budget-s <s>", "the longest pause, with --recall pause", pauseBudgetS))
+    .addOption(numberOption("--guest-mem-mib <MiB>", "of a guest, with --recall pause", 0).default(guestMib))
+    .addOption(
+      numberOption("--device-mem-mib <MiB>", "of each device; traces do not tell", 0).default(deviceMib),
+    )
+    .addOption(
+      numberOption("--meetings-per-gpu-day-max <n>", "devices: how often a return may find a guest", 0),
+    )
+    .addOption(
+      numberOption("--waited-share-max <x>", "pools: share of arriving GPUs that may find one lent", 0, 1),
+    )
+    .addOption(
+      numberOption("--until-s <s>", "read the trace up to this time only", 0).default(Infinity, "all of it"),
+    )
+    .addOption(countOption("--seed <n>", "of whatever is random in a policy", 0).default(1))
+    .option("--decisions <path>", "write what the policy (one) decided, as CSV")
+    .addOption(jsonOption())
+    .addHelpText("after", help)
+    .action((options: Options) => run(cli, options));
+}
+
+async function run(cli: Cli, options: Options): Promise<void> {
+  if (options.decisions !== undefined && options.policy.length !== 1)
+    throw refused("--decisions takes one policy: name it with --policy");
+  if (options.shape === "pools" && options.recall === "pause")
+    throw refused("--recall pause is for traces of devices: pools do not say which GPU idles");
+  await (options.shape === "devices" ? runDevices : runPools)(cli, options);
+}
+
+async function runDevices(cli: Cli, options: Options): Promise<void> {
+  const { recall, penaltyS, startS, vacateS, pauseBudgetS, guestMemMib, deviceMemMib } = options;
+  const rules = {
+    ...defaultDeviceRules,
+    mode: recall,
+    penaltyS,
+    startS,
+    vacateS,
+    pauseBudgetS,
+    guestMib: guestMemMib,
+    deviceMib: deviceMemMib,
+  };
+  const trace = await readDeviceTrace(options.trace, options.untilS);
+  const backtest = withProgress(options, (onProgress) =>
+    backtestDevices(trace, options.policy, contextOf(options, rules), onProgress),
+  );
+  if (options.decisions !== undefined)
+    await writeDeviceDecisions(options.decisions, backtest.results[0]!.decisions);
+  if (options.json === true) cli.printJson(devicesJson(backtest, rules));
+  else cli.print(devicesText(cli.paint, backtest));
+}
+
+async function runPools(cli: Cli, options: Options): Promise<void> {
+  const { penaltyS, startS, vacateS } = options;
+  const rules = { ...defaultPoolRules, penaltyS, startS, vacateS };
+  const trace = await readPoolTrace(options.trace, options.untilS);
+  const results = withProgress(options, (onProgress) =>
+    backtestPools(trace, options.policy, contextOf(options, rules), onProgress),
+  );
+  if (options.decisions !== undefined) await writePoolDecisions(options.decisions, results[0]!.decisions);
+  if (options.json === true) cli.printJson(poolsJson(results, rules));
+  else cli.print(poolsText(cli.paint, results, rules));
+}
+
+function contextOf<Rules>(options: Options, rules: Rules): PolicyContext<Rules> {
+  const { meetingsPerGpuDayMax = null, waitedShareMax = null, seed } = options;
+  return { rules, meetingsPerGpuDayMax, waitedShareMax, seed };
+}
+
+/** A line with the time left, from the pace so far; policies count as equally long. */
+function withProgress<T>({ policy }: Options, play: (onProgress: OnProgress) => T): T {
+  const line = new ProgressLine();
+  const beganMs = performance.now();
+  try {
+    return play((name, part) => {
+      const done = (policy.indexOf(name) + part) / policy.length;
+      const tookMs = performance.now() - beganMs;
+      if (done === 0 || tookMs < progressAfterMs) return;
+      line.show(`${name}: ${Math.floor(100 * done)} %, ${formatDuration((tookMs * (1 - done)) / done)} left`);
+    });
+  } finally {
+    line.end();
+  }
+}
+
+function secondsOption(flags: string, description: string, value: number): Option {
+  return numberOption(flags, description, 0).default(value);
+}
+
+function refused(problem: string): GleanerError {
+  return new GleanerError("COMMAND_INVALID", { problem, command: "backtest" });
+}
+
+const help = `
+Policies:
+  age:S          lend what has been idle for S seconds: 1800 is gpu-pruner's rule, 900 HTCondor's
+  lend-all       lend what is idle, at once
+  clairvoyant    knows the future: the best that never leaves before its owner comes
+
+Examples:
+  $ gleaner backtest --trace examples/sample.devices.csv.gz
+  $ gleaner backtest --trace week.csv.gz --policy age:300,lend-all --recall pause --guest-mem-mib 16384
+  $ gleaner backtest --trace pools.csv.gz --shape pools --policy lend-all,clairvoyant --penalty-s 900
+  $ gleaner backtest --trace week.csv.gz --policy age:300 --decisions out.csv --json
+`;
