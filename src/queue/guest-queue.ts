@@ -155,6 +155,8 @@ class LanedGuestQueue implements GuestQueue {
   readonly #retention: RetentionOptions;
   readonly #listeners: (() => void)[] = [];
   #exclusive: Promise<unknown> = Promise.resolve();
+  /** What was claimed, or asked of the lanes, may have been answered into the broken connection. */
+  #hasReconnected = false;
 
   constructor(
     { zone, settings, headsMax, clock = systemClock, ids = randomIds }: GuestQueueOptions,
@@ -164,6 +166,7 @@ class LanedGuestQueue implements GuestQueue {
     const keys = queueKeys(zone);
     const { openPerTenantMax, openMax, headsPerLane, lockMs, endedKeptMax, endedKeptMs } = settings;
     this.#connections = [submitting, redis];
+    redis.on("ready", () => (this.#hasReconnected = true));
     const admission = new Admission({
       redis: submitting,
       keys,
@@ -227,7 +230,10 @@ class LanedGuestQueue implements GuestQueue {
   }
 
   refill(): Promise<void> {
-    return this.#alone(() => this.#refill.run());
+    return this.#alone(async () => {
+      if (this.#hasReconnected) await this.#lookThroughLanes();
+      await this.#refill.run();
+    });
   }
 
   heads(): readonly WaitingGuest[] {
@@ -270,7 +276,7 @@ class LanedGuestQueue implements GuestQueue {
 
   async reconcile(): Promise<Reconciled> {
     const leftovers = await settleLeftovers(this.#retention);
-    const adopted = await this.#alone(() => adoptOrphans(this.#recovery));
+    const adopted = await this.#alone(() => this.#lookThroughLanes());
     const trimmed = await trimEnded(this.#retention);
     return { leftovers, adopted, trimmed };
   }
@@ -310,6 +316,18 @@ class LanedGuestQueue implements GuestQueue {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  async #lookThroughLanes(): Promise<number> {
+    this.#hasReconnected = false;
+    try {
+      return await adoptOrphans(this.#recovery);
+    } catch (thrown) {
+      this.#hasReconnected = true;
+      throw thrown;
+    } finally {
+      this.#refill.lookAgain();
+    }
   }
 
   /** What looks at lanes and claims as a whole runs one at a time. */

@@ -44,6 +44,11 @@ export class Refill {
     this.#options = options;
   }
 
+  /** The lanes were measured by somebody else: there may be guests to claim. */
+  lookAgain(): void {
+    this.#settledVersion = null;
+  }
+
   async run(): Promise<void> {
     const { claims, book, clock } = this.#options;
     claims.releaseHeld(clock.wallMs());

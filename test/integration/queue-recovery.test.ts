@@ -43,6 +43,19 @@ async function restart(): Promise<void> {
   queue = await openQueue({ url: server.url, zone, queue: settings });
 }
 
+it("I4: claims a guest whose lane was named into a connection that broke", async () => {
+  const ids = await submitAll(queue, many(1));
+  await redis.del(queueKeys(zone).lanesToAsk);
+  await queue.refill();
+  expect(headIds(queue)).toEqual([]);
+  await redis.client("KILL", "TYPE", "normal", "SKIPME", "yes");
+  await vi.waitUntil(async () => {
+    await queue.refill();
+    return headIds(queue).length > 0;
+  });
+  expect(headIds(queue)).toEqual(ids);
+});
+
 describe("recover", () => {
   it("I4: sorts what the leader before had claimed into running, waiting and ended, and loses nobody", async () => {
     const ids = await submitAll(queue, many(20));
