@@ -1,5 +1,6 @@
 // The matrix of real faults: every row a fault, every column the state of the leases when it strikes.
 //   npm run test:faults -- [--only ROW] [--rounds N] [--devices N] [--parallel N] [--short] [--json]
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { prepareWallClocks } from "./parts/wall-clock.ts";
 import { hasViolations, playRow, roundsOf, type RowResult } from "./play.ts";
@@ -13,7 +14,7 @@ const { values } = parseArgs({
     /** 13 devices in two rounds: each cell five times, and one six times. */
     rounds: { type: "string", default: "2" },
     devices: { type: "string", default: "13" },
-    parallel: { type: "string", default: "2" },
+    parallel: { type: "string", default: String(Math.min(4, availableParallelism())) },
     /** Each cell once: one round of six devices. */
     short: { type: "boolean", default: false },
     json: { type: "boolean", default: false },

@@ -135,12 +135,13 @@ async function judgedRound(
   result: Findings,
   reported: Set<string>,
 ): Promise<void> {
-  const { plays, doneAtMs } = await playRound(stack, row, plan);
+  const played = await playRound(stack, row, plan);
+  const { plays } = played;
   const lines = stack.oracle.read();
   for (const play of plays) {
     const cell = result.cells[play.state];
     cell.plays += 1;
-    cell.violations.push(...judgeGuest(play, lines), ...judgeRecall(play, lines, doneAtMs));
+    cell.violations.push(...judgeGuest(play, lines), ...judgeRecall(play, lines, played));
     const { state, path, served } = play;
     if (served === null) continue;
     const waitMs = (served.computeAtMs ?? Infinity) - served.askedAtMs;

@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { GuestState } from "../../src/gen/gleaner/v1/guests.ts";
 import { RecallStage, Rung } from "../../src/gen/gleaner/v1/owners.ts";
@@ -34,6 +35,8 @@ export interface RoundResult {
   readonly plays: readonly Play[];
   /** When owners said that they are done; until then whatever was taken back must rest. */
   readonly doneAtMs: number;
+  /** The longest time for which this process was not run though it was due. */
+  readonly stalledMs: number;
 }
 
 const manners: Readonly<Record<StruckState, Manners>> = {
@@ -76,12 +79,15 @@ export async function playRound(stack: FaultStack, row: Row, plan: RoundPlan): P
   await round.prepare();
   await row.aim?.(stack);
   await round.reachStates();
+  const stalls = monitorEventLoopDelay({ resolution: 10 });
+  stalls.enable();
   await row.strike(stack, round.guests());
   const struckAtMs = nowMs();
   const recalls = round.recallDuringFault(row.lastsMs);
   await sleep(Math.max(0, struckAtMs + row.lastsMs - nowMs()));
   await row.heal(stack, round.guests());
   const served = await Promise.all(recalls);
+  stalls.disable();
   await round.ownersDone();
   const doneAtMs = nowMs();
   const finalStates = await round.finish();
@@ -95,7 +101,7 @@ export async function playRound(stack: FaultStack, row: Row, plan: RoundPlan): P
     path: pathOf(i),
     served: served[i] ?? null,
   }));
-  return { plays, doneAtMs };
+  return { plays, doneAtMs, stalledMs: stalls.max / 1e6 };
 }
 
 /** Every device is lent again, and what runs there does well. Throws where one is not. */

@@ -2,7 +2,7 @@ import { GuestState } from "../../src/gen/gleaner/v1/guests.ts";
 import type { GetReportResponse } from "../../src/gen/gleaner/v1/reports.ts";
 import type { OracleLine } from "./oracle.ts";
 import { deadlineMs } from "./parts/stack.ts";
-import type { Play } from "./round.ts";
+import type { Play, RoundResult } from "./round.ts";
 
 /** What must not be, by kind. */
 export interface Violation {
@@ -31,25 +31,29 @@ export function judgeGuest(
   return ends === 1 ? [] : [{ kind: "doubled", detail: `${guest} ended ${ends} times` }];
 }
 
-/** An owner must have the device within the deadline, and have it for itself once that was said. */
+/**
+ * An owner must have the device within the deadline, and have it for itself once that was said. `stalledMs`: for so long the
+ * machine did not run the judge either.
+ */
 export function judgeRecall(
   { served, device }: Play,
   lines: readonly OracleLine[],
-  doneAtMs: number,
+  { doneAtMs, stalledMs }: Pick<RoundResult, "doneAtMs" | "stalledMs">,
 ): Violation[] {
   if (served === null) return [];
+  const allowedMs = deadlineMs + slackMs + stalledMs;
   const { askedAtMs, sentAtMs, computeAtMs, pausedAtMs, releasedAtMs, stages } = served;
   const found: Violation[] = [];
   const say = (kind: Violation["kind"], detail: string) =>
     found.push({ kind, detail: `${device}: ${detail} (${stages.join(" ")})` });
-  const inTime = releasedAtMs !== null && releasedAtMs - sentAtMs <= deadlineMs + slackMs;
+  const inTime = releasedAtMs !== null && releasedAtMs - sentAtMs <= allowedMs;
   if (!inTime) say("late", releasedAtMs === null ? "never said to be released" : "released late");
   const waitMs = (computeAtMs ?? Infinity) - askedAtMs;
-  if (inTime && waitMs > deadlineMs + slackMs) say("late", `compute back after ${waitMs.toFixed(0)} ms`);
+  if (inTime && waitMs > allowedMs) say("late", `compute back after ${waitMs.toFixed(0)} ms`);
   const met = attemptsOn(device, lines).filter((attempt) => attempt[0]!.atMs < sentAtMs);
   for (const attempt of met) {
     const { guest, attempt: nth, atMs } = attempt.at(-1)!;
-    const goneByMs = Math.min(releasedAtMs ?? Infinity, sentAtMs + deadlineMs + slackMs);
+    const goneByMs = Math.min(releasedAtMs ?? Infinity, sentAtMs + allowedMs);
     if (atMs > goneByMs) say("late", `${guest}:${nth} was there ${(atMs - goneByMs).toFixed(0)} ms too long`);
     if (pausedAtMs === null) continue;
     const later = attempt.filter((line) => line.atMs > pausedAtMs);

@@ -38,13 +38,15 @@ const served = (more: Partial<NonNullable<Play["served"]>> = {}) => ({
 
 const kinds = (violations: readonly { kind: string }[]) => violations.map(({ kind }) => kind);
 
+const at = (doneAtMs: number, stalledMs = 0) => ({ doneAtMs, stalledMs });
+
 describe("what the real faults are judged by", () => {
   const whole = [line("start", 0), line("tick", 900), line("term", 3_700), line("end", 3_750)];
 
   it("finds nothing where all is well", () => {
     expect(doubled(whole)).toEqual([]);
     expect(judgeGuest(play(), whole)).toEqual([]);
-    expect(judgeRecall(play({ served: served() }), whole, 9_000)).toEqual([]);
+    expect(judgeRecall(play({ served: served() }), whole, at(9_000))).toEqual([]);
   });
 
   it("finds attempts of one guest, and guests on one device, that were there at once", () => {
@@ -64,18 +66,20 @@ describe("what the real faults are judged by", () => {
 
   it("finds owners who waited too long", () => {
     const judged = (more: Parameters<typeof served>[0]) =>
-      kinds(judgeRecall(play({ served: served(more) }), [], 9_000));
+      kinds(judgeRecall(play({ served: served(more) }), [], at(9_000)));
     expect(judged({ releasedAtMs: null })).toEqual(["late"]);
     expect(judged({ releasedAtMs: 6_500 })).toEqual(["late"]);
     expect(judged({ askedAtMs: -5_000 })).toEqual(["late"]);
+    const whileAllStood = at(9_000, 2_000);
+    expect(judgeRecall(play({ served: served({ releasedAtMs: 6_500 }) }), [], whileAllStood)).toEqual([]);
   });
 
   it("finds guests that work on after their owner was told that they do not", () => {
     const works = [line("start", 0), line("tick", 900), line("tick", 2_000), line("term", 3_700)];
-    expect(kinds(judgeRecall(play({ served: served() }), works, 9_000))).toEqual(["not at rest"]);
-    expect(judgeRecall(play({ served: served() }), works, 1_500)).toEqual([]);
+    expect(kinds(judgeRecall(play({ served: served() }), works, at(9_000)))).toEqual(["not at rest"]);
+    expect(judgeRecall(play({ served: served() }), works, at(1_500))).toEqual([]);
     const stays = [line("start", 0), line("term", 3_700), line("tick", 3_900)];
-    expect(kinds(judgeRecall(play({ served: served() }), stays, 9_000))).toEqual(["late"]);
+    expect(kinds(judgeRecall(play({ served: served() }), stays, at(9_000)))).toEqual(["late"]);
   });
 
   it("finds books that do not balance", () => {
