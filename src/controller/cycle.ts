@@ -178,7 +178,7 @@ export class Cycle {
         log.warn({ guest: lend.guestId, why: result.refused }, `the books refused a lend: ${result.refused}`);
         // Its end is in the record, but a crash kept it from leaving the queue.
         if (result.refused === "guest_ended") ended.push(lend.guestId);
-        if (result.refused === "guest_has_lease") this.#hasStrays = true;
+        if (result.refused === "guest_has_lease" || result.refused === "quarantined") this.#hasStrays = true;
         return;
       }
       if (!reign.gave(result.lent.token)) {
@@ -225,12 +225,19 @@ export class Cycle {
 
   async #giveBackStrays(): Promise<void> {
     const { fleet, steps, store, queue, guests, clock } = this.#parts;
-    for (const lease of await strayLeases({ fleet, steps, store })) {
+    const { live, proven } = await strayLeases({ fleet, steps, store });
+    for (const lease of live) {
       const queued = await queue.get(lease.guestId);
       queue.admit(lease.guestId);
       fleet.addLease(lease, clock.monotonicMs());
       if (queued !== null) guests.started(queued, undefined, lease.id);
       this.#giveBack(lease, "nobody but the books knows of it");
+    }
+    for (const lease of proven) {
+      fleet.addLease(lease, clock.monotonicMs());
+      steps.take(
+        lostStep(lease, clock.monotonicMs(), "its hand-back was proven before Redis came back older"),
+      );
     }
     this.#hasStrays = false;
   }

@@ -45,7 +45,14 @@ export async function recover(parts: {
   );
 }
 
-/** Leases that were booked though the answer was lost: nobody knows of them but the books. */
+/** Leases of which nobody knows but the books. */
+interface Strays {
+  /** Booked though the answer was lost. */
+  readonly live: Lease[];
+  /** Their hand-back was proven before Redis came back older. */
+  readonly proven: Lease[];
+}
+
 export async function strayLeases({
   fleet,
   steps,
@@ -54,11 +61,15 @@ export async function strayLeases({
   fleet: Fleet;
   steps: LeaseSteps;
   store: LeaseStore;
-}): Promise<Lease[]> {
+}): Promise<Strays> {
   // What ended before now has left the books by the time that they are read; what ends later is known here.
-  const known = new Set(fleet.leases.keys());
+  const known = new Set([...fleet.leases.keys(), ...fleet.unproven.keys()]);
   await steps.flush();
-  return (await store.liveLeases()).filter(({ id }) => !known.has(id));
+  const isStray = ({ id }: Lease) => !known.has(id);
+  return {
+    live: (await store.liveLeases()).filter(isStray),
+    proven: (await store.unprovenLeases()).filter(isStray),
+  };
 }
 
 /**

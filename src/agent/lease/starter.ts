@@ -119,7 +119,7 @@ export class Starter {
   }
 
   #refusal(order: StartOrder, { command }: ProcessTemplate): CommandAnswer | null {
-    const { table, fence, clock, ownerObstacle, reportsMax } = this.#parts;
+    const { table, fence, clock, reportsMax } = this.#parts;
     if (this.#closed) return { outcome: "owner_first", detail: "the agent is stopping" };
     const known = table.get(order.leaseId);
     if (known !== undefined && compareTokens(known.record.token, order.token) === 0)
@@ -139,9 +139,14 @@ export class Starter {
         outcome: "host_failed",
         detail: `${reports} reports wait for a controller to acknowledge them`,
       };
+    const obstacle = this.#ownerObstacle(devices);
+    return obstacle === null ? null : { outcome: "owner_first", detail: obstacle };
+  }
+
+  #ownerObstacle(devices: readonly string[]): string | null {
     for (const device of devices) {
-      const obstacle = ownerObstacle(device);
-      if (obstacle !== null) return { outcome: "owner_first", detail: `${device}: ${obstacle}` };
+      const obstacle = this.#parts.ownerObstacle(device);
+      if (obstacle !== null) return `${device}: ${obstacle}`;
     }
     return null;
   }
@@ -150,7 +155,12 @@ export class Starter {
     const { runtime, runnerHost, env, clock, duties } = this.#parts;
     const { ladder, devices } = runner.record;
     const { demands } = ladder;
-    const ownerCame = demands.activitySinceMs !== null || demands.hint !== null || demands.recalls.length > 0;
+    // What was known of the owner may be too old by now: this process, or its disk, may have stood still.
+    const ownerCame =
+      demands.activitySinceMs !== null ||
+      demands.hint !== null ||
+      demands.recalls.length > 0 ||
+      this.#ownerObstacle(devices) !== null;
     if (ladder.state !== "starting" || ownerCame || clock.nowMs() >= ladder.term.endsAtMs) {
       this.#abandon(runner, "owner", "somebody else came first");
       return { outcome: "owner_first", detail: "it was taken back before it was started" };
