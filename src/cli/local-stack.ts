@@ -4,7 +4,7 @@ import type { Settings } from "../config/settings.ts";
 import { keeperCommand } from "../keeper/keeper-command.ts";
 import { createLogger, type LogLevel } from "../runtime/log.ts";
 import { startRedisServer, type RedisServer } from "../store/redis-server.ts";
-import { fixedAddress } from "./fixed-address.ts";
+import { LocalControllers, placeControllers, type ControllerPlace } from "./local-controllers.ts";
 import { SupervisedChild } from "./supervisor.ts";
 
 export interface AgentPlan {
@@ -16,6 +16,7 @@ export interface AgentPlan {
 export interface LocalStackOptions {
   /** With `dataDir`; an empty `redisUrl` means a private Redis. */
   readonly settings: Settings;
+  readonly controllers: number;
   readonly agents: readonly AgentPlan[];
   readonly logLevel: LogLevel;
   /** One line for a person: what started, what was restarted. */
@@ -25,26 +26,29 @@ export interface LocalStackOptions {
 }
 
 export interface LocalStack {
+  /** Of all controllers, with commas between. */
   readonly apiAddress: string;
-  readonly httpAddress: string;
+  /** At least one. */
+  readonly controllers: readonly [ControllerPlace, ...ControllerPlace[]];
   /** By host. */
   readonly recallAddresses: ReadonlyMap<string, string>;
   readonly logDir: string;
   /** Where Redis answers, in a person's words. */
   readonly redis: string;
+  /** The name of the controller that leads, as far as is known. */
+  leader(): string | null;
   /** Process ids by name, as they are now. */
   pids(): Record<string, number | null>;
-  /** Vacates the guests with their agents, then ends the controller, then Redis. */
+  /** Vacates the guests with their agents, then ends the controllers, then Redis. */
   stop(): Promise<unknown>;
 }
 
 const agentPatienceMs = 30_000;
 /** The keeper ends an agent that hangs, and its guests, before we would end the keeper. */
 const keeperHeadStartMs = 5_000;
-const controllerPatienceMs = 15_000;
 
 /**
- * All of Gleaner on this machine: Redis, a controller and agents, each a process of its own, supervised. null: the signal
+ * All of Gleaner on this machine: Redis, controllers and agents, each a process of its own, supervised. null: the signal
  * aborted meanwhile.
  */
 export async function startLocalStack(options: LocalStackOptions): Promise<LocalStack | null> {
@@ -54,11 +58,11 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   mkdirSync(logDir, { recursive: true, mode: 0o700 });
 
   const agents: SupervisedChild[] = [];
-  let controller: SupervisedChild | null = null;
+  let controllers: LocalControllers | null = null;
   let redis: RedisServer | null = null;
   const stop = async () => {
     await Promise.all(agents.map((agent) => agent.stop(agentPatienceMs)));
-    await controller?.stop(controllerPatienceMs);
+    await controllers?.stop();
     await redis?.stop();
     return null;
   };
@@ -69,48 +73,30 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
         dir: join(dataDir, "redis"),
         logger: createLogger({ name: "redis", level: "warn" }),
       });
-    const settings = {
-      ...asked,
-      redisUrl: redis?.url ?? asked.redisUrl,
-      listen: {
-        ...asked.listen,
-        apiAddress: await fixedAddress(asked.listen.apiAddress),
-        httpAddress: await fixedAddress(asked.listen.httpAddress),
-      },
-    };
+    const places = await placeControllers(asked, options.controllers);
+    const { apiAddress: first, httpAddress } = places[0];
+    const listen = { ...asked.listen, apiAddress: first, httpAddress };
+    const settings = { ...asked, redisUrl: redis?.url ?? asked.redisUrl, listen };
     // The children read one file, so that what was put together from files, variables and options is the same for all.
     const settingsPath = join(dataDir, "settings.json");
     writeFileSync(settingsPath, `${JSON.stringify(settings, null, 2)}\n`, { mode: 0o600 });
-    const common = [
-      "--config",
-      settingsPath,
-      "--zone",
-      settings.zone,
-      "--data-dir",
-      dataDir,
-      "--log",
-      logLevel,
-    ];
+    const common = ["--config", settingsPath, "--zone", settings.zone, "--log", logLevel];
 
-    controller = new SupervisedChild({
-      name: "controller",
-      words: ["controller", ...common],
-      logPath: join(logDir, "controller.log"),
-      say,
-    });
-    await controller.start();
-    const { apiAddress, httpAddress } = settings.listen;
+    controllers = new LocalControllers(places, say);
+    await controllers.start(common, logDir);
+    const apiAddress = places.map((place) => place.apiAddress).join(",");
 
     if (signal.aborted) return await stop();
 
     for (const { host, telemetryWords } of options.agents) {
-      const place = ["--host", host, "--controller", apiAddress, "--recall-listen", "127.0.0.1:0"];
+      const place = ["--host", host, "--data-dir", dataDir, "--controller", apiAddress];
       const shared = ["--checkpoints", join(dataDir, "checkpoints"), "--no-keeper"];
+      const recalls = ["--recall-listen", "127.0.0.1:0"];
       const agentDir = join(dataDir, "agents", host);
       const agent = new SupervisedChild({
         name: `agent ${host}`,
         keptBy: (command) => keeperCommand(agentDir, agentPatienceMs - keeperHeadStartMs, command),
-        words: ["agent", ...common, ...place, ...shared, ...telemetryWords],
+        words: ["agent", ...common, ...place, ...recalls, ...shared, ...telemetryWords],
         logPath: join(logDir, `agent-${host}.log`),
         say,
       });
@@ -119,15 +105,17 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     const ready = await Promise.all(agents.map((agent) => agent.start()));
     if (signal.aborted) return await stop();
 
+    const running = controllers;
     return {
       apiAddress,
-      httpAddress,
+      controllers: places,
+      leader: () => running.leader,
       recallAddresses: new Map(
         ready.map(({ recallAddress = "" }, index) => [options.agents[index]!.host, recallAddress]),
       ),
       logDir,
       redis: redis === null ? "REDIS_URL" : `private, at ${redis.url}`,
-      pids: () => Object.fromEntries([controller!, ...agents].map(({ name, pid }) => [name, pid])),
+      pids: () => Object.fromEntries([...running.children, ...agents].map(({ name, pid }) => [name, pid])),
       stop,
     };
   } catch (thrown) {

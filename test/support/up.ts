@@ -9,6 +9,8 @@ import { startCli, type CliOptions } from "./cli.ts";
 export interface Up extends AsyncDisposable {
   readonly apiAddress: string;
   readonly httpAddress: string;
+  /** At the start. */
+  readonly leader: string | null;
   readonly recallAddresses: Readonly<Record<string, string>>;
   /** At the start, by name: `controller`, `agent host-1`. */
   readonly pids: Readonly<Record<string, number>>;
@@ -37,7 +39,7 @@ export async function startUp(words: readonly string[], options: CliOptions = {}
     return code;
   };
   return {
-    ...(JSON.parse(line) as Pick<Up, "apiAddress" | "httpAddress" | "recallAddresses" | "pids">),
+    ...(JSON.parse(line) as Pick<Up, "apiAddress" | "httpAddress" | "leader" | "recallAddresses" | "pids">),
     dataDir,
     said,
     kill: () => void child.kill("SIGKILL"),

@@ -64,6 +64,7 @@ async function run(cli: Cli, options: Options): Promise<void> {
   });
   const stack = await startLocalStack({
     settings: demoSettings(cli, dataDir),
+    controllers: 1,
     agents: replayAgents(hostCount, options),
     logLevel: cli.environment.logLevel ?? "info",
     say: (line) => view.say(line),
@@ -114,7 +115,7 @@ function welcome(stack: LocalStack, { devices, trace, speed, seconds }: Options)
     `gleaner demo: at most ${devices} devices of ${trace}`,
     `              on ${hostCount} hosts, ${speed} times as fast as real, for ${seconds} s`,
     `redis       ${stack.redis}`,
-    `controller  gRPC ${stack.apiAddress}, metrics http://${stack.httpAddress}/metrics`,
+    `controller  gRPC ${stack.apiAddress}, metrics http://${stack.controllers[0].httpAddress}/metrics`,
     `agents      ${[...stack.recallAddresses.keys()].join(", ")}; logs of all in ${stack.logDir}`,
   ];
 }

@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { once } from "node:events";
 import { defaults } from "../../config/defaults.ts";
 import { GleanerError } from "../../errors/gleaner-error.ts";
@@ -21,6 +21,7 @@ import {
 import { plural } from "../table.ts";
 
 interface Options extends SettingsOptions, ListenOptions {
+  readonly controllers: "1" | "2";
   readonly agents: number;
   readonly devices: number;
   readonly telemetry?: readonly string[];
@@ -29,12 +30,17 @@ interface Options extends SettingsOptions, ListenOptions {
 
 export function command(cli: Cli): Command {
   const up = new Command("up").description(
-    `Runs all of Gleaner on this machine: a private Redis (unless REDIS_URL is set), a controller and agents, each a process
+    `Runs all of Gleaner on this machine: a private Redis (unless REDIS_URL is set), a controller or two, and agents, each a process
 that is started again when it dies. Stays until Ctrl-C, which vacates the guests first and leaves no process; a second
 Ctrl-C ends at once. Without --telemetry it is a fleet to play with: owners as in the sample trace, living ${fastFleetSpeed} times
 as fast, whose idle devices are lent. With --telemetry nothing is lent before a policy says so.`,
   );
   return addListenOptions(addSettingsOptions(up, cli))
+    .addOption(
+      new Option("--controllers <n>", "2: one leads, the other takes over when it dies")
+        .choices(["1", "2"])
+        .default("1"),
+    )
     .addOption(countOption("--agents <n>", "agents, each a host of its own").default(2))
     .addOption(countOption("--devices <n>", "devices of the sample trace, over all agents").default(16))
     .option("--telemetry <source>", "dcgm:URL[,URL…], one for each agent in turn", collect)
@@ -44,7 +50,7 @@ as fast, whose idle devices are lent. With --telemetry nothing is lent before a 
 }
 
 async function run(cli: Cli, options: Options): Promise<void> {
-  const { agents: count, devices, telemetry } = options;
+  const { controllers, agents: count, devices, telemetry } = options;
   const { address } = cli.environment;
   const environment =
     address === null
@@ -62,6 +68,7 @@ async function run(cli: Cli, options: Options): Promise<void> {
   });
   const stack = await startLocalStack({
     settings,
+    controllers: Number(controllers),
     agents:
       telemetry === undefined
         ? replayAgents(count, { trace: sampleTrace, speed: fastFleetSpeed, devices })
@@ -91,10 +98,15 @@ function realAgents(count: number, telemetry: readonly string[]): AgentPlan[] {
 }
 
 function describe(stack: LocalStack) {
-  const { apiAddress, httpAddress, redis, logDir } = stack;
+  const { apiAddress, controllers, redis, logDir } = stack;
+  const { httpAddress } = controllers[0];
   return {
     apiAddress,
     httpAddress,
+    controllers: Object.fromEntries(
+      controllers.map(({ name, apiAddress, httpAddress }) => [name, { apiAddress, httpAddress }]),
+    ),
+    leader: stack.leader(),
     recallAddresses: Object.fromEntries(stack.recallAddresses),
     redis,
     logDir,
@@ -108,7 +120,7 @@ function welcome({ paint, environment }: Cli, stack: LocalStack): string[] {
   const agents = [...stack.recallAddresses].map(([host, recall]) => `${host} (takes recalls at ${recall})`);
   return [
     paint.bold("gleaner is up"),
-    `  gRPC      ${stack.apiAddress}   metrics  http://${stack.httpAddress}/metrics`,
+    ...stack.controllers.map(controllerLine),
     `  agents    ${agents.join(", ")}`,
     `  redis     ${stack.redis}`,
     `  logs      ${stack.logDir}`,
@@ -117,11 +129,17 @@ function welcome({ paint, environment }: Cli, stack: LocalStack): string[] {
     `  gleaner top${address}`,
     "Ctrl-C stops everything.",
   ];
+
+  function controllerLine({ name, apiAddress, httpAddress }: LocalStack["controllers"][number]): string {
+    const role = stack.controllers.length === 1 ? "" : name === stack.leader() ? "   leads" : "   stands by";
+    return `  gRPC      ${apiAddress}   metrics  http://${httpAddress}/metrics${role}`;
+  }
 }
 
 const help = `
 Examples:
   $ gleaner up
   $ gleaner up --agents 4 --devices 32
+  $ gleaner up --controllers 2
   $ gleaner up --agents 1 --telemetry dcgm:http://127.0.0.1:9400/metrics --config gleaner.yaml
 `;
