@@ -54,12 +54,15 @@ export async function* readTraceRows(
       places = placesOf(columns, fields, refuse);
       continue;
     }
-    if (fields.length !== width) throw refuse(`${fields.length} fields instead of ${width}`);
-    const problem = readRow(row, columns, places, fields);
-    if (problem !== null) throw refuse(problem);
-    const { timeS } = row;
-    if (timeS < before) throw refuse(`time_s goes back from ${before} to ${timeS}; sort the file by time`);
+    const time = fields[places[0]!] ?? "";
+    const timeS = toNumber(time, Number.MAX_SAFE_INTEGER);
     if (timeS > untilS) break;
+    if (fields.length !== width) throw refuse(`${fields.length} fields instead of ${width}`);
+    if (Number.isNaN(timeS)) throw refuse(`time_s is ${JSON.stringify(time)}; it must be a number from 0 on`);
+    if (timeS < before) throw refuse(`time_s goes back from ${before} to ${timeS}; sort the file by time`);
+    const problem = fillRow(row, columns, places, fields);
+    if (problem !== null) throw refuse(problem);
+    row.timeS = timeS;
     const key = row.names[0]!;
     if (lastS.get(key) === timeS) throw refuse(`a second line of ${columns.names[0]!} ${key} at ${timeS} s`);
     lastS.set(key, timeS);
@@ -93,16 +96,13 @@ function placesOf(
   return known.map((name) => header.indexOf(name));
 }
 
-/** Fills the row in; answers with what is wrong with the line. */
-function readRow(
+/** Fills names and numbers in; answers with what is wrong with the line. */
+function fillRow(
   row: TraceRow,
   { names, numbers }: TraceColumns,
   places: readonly number[],
   fields: readonly string[],
 ): string | null {
-  const time = fields[places[0]!]!;
-  row.timeS = toNumber(time, Number.MAX_SAFE_INTEGER);
-  if (Number.isNaN(row.timeS)) return `time_s is ${JSON.stringify(time)}; it must be a number from 0 on`;
   let nth = 1;
   for (const column of names) {
     const name = fields[places[nth]!]!;

@@ -1,0 +1,115 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+import { readDeviceTrace } from "../../src/backtest/trace/device-trace.ts";
+import { readPoolTrace } from "../../src/backtest/trace/pool-trace.ts";
+import { withDirectory } from "../support/backtest/figures.ts";
+
+const devicesHead = "time_s,device,pool,gpu_util_pct,mem_used_mib";
+const poolsHead = "time_s,pool,gpus_total,gpus_busy,gpus_pending";
+
+async function read<T>(content: string | Buffer, reader: (path: string) => Promise<T>): Promise<T> {
+  return withDirectory(async (dir) => {
+    const path = join(dir, "trace");
+    await writeFile(path, content);
+    return reader(path);
+  });
+}
+
+describe("a trace of devices", () => {
+  const lines = [devicesHead, "0,a,p,0.0,100", "0,b,q,,", "57.5,a,p,3,", ""].join("\n");
+
+  it.each([
+    ["plain", lines],
+    ["gzip by its content", gzipSync(lines)],
+    ["with Windows' line ends and a byte order mark", `\uFEFF${lines.replaceAll("\n", "\r\n")}`],
+  ])("is read into columns: %s", async (_, content) => {
+    const trace = await read(content, readDeviceTrace);
+    expect({ devices: trace.devices, pools: trace.pools }).toEqual({
+      devices: ["a", "b"],
+      pools: ["p", "q"],
+    });
+    expect([...trace.timesS]).toEqual([0, 57.5]);
+    expect([...trace.firstRow]).toEqual([0, 2, 3]);
+    expect([...trace.device]).toEqual([0, 1, 0]);
+    expect([...trace.pool]).toEqual([0, 1, 0]);
+    expect([...trace.utilPct]).toEqual([0, NaN, 3]);
+    expect([...trace.memoryUsedMib]).toEqual([100, NaN, NaN]);
+  });
+
+  it("may have its columns in any order", async () => {
+    const trace = await read("device,mem_used_mib,time_s,gpu_util_pct,pool\na,7,0,1,p\n", readDeviceTrace);
+    expect([trace.devices, trace.pools, [...trace.utilPct], [...trace.memoryUsedMib]]).toEqual([
+      ["a"],
+      ["p"],
+      [1],
+      [7],
+    ]);
+  });
+
+  it("is not read beyond the time that was asked for, not even where it is broken there", async () => {
+    const trace = await read(`${lines}99,a,p,nan,nan,nan\n`, (path) => readDeviceTrace(path, 57.5));
+    expect([...trace.timesS]).toEqual([0, 57.5]);
+    await expect(read(`${lines}99,a,p,nan,1\n`, readDeviceTrace)).rejects.toThrow("line 5");
+  });
+
+  it.each([
+    ["", "line 1: the file is empty"],
+    [`${devicesHead}\n`, "line 2: no line of data"],
+    ["time_s,gpu,pool,gpu_util_pct,mem_used_mib\n", '"gpu" is no column'],
+    ["time_s,device,pool,gpu_util_pct\n", "the column mem_used_mib is missing"],
+    ["time_s,device,device,pool,gpu_util_pct,mem_used_mib\n", '"device" is no column, or is there twice'],
+    [`${devicesHead}\n0,a,p,0\n`, "line 2: 4 fields instead of 5"],
+    [`${devicesHead}\n0,a,p,0,1\n57,a,p,0,1\n0,b,p,0,1\n`, "line 4: time_s goes back from 57 to 0"],
+    [`${devicesHead}\n0,a,p,0,1\n0,b,p,0,1\n0,a,p,0,1\n`, "line 4: a second line of device a at 0 s"],
+    [`${devicesHead}\n0,a,p,NaN,1\n`, 'line 2: gpu_util_pct is "NaN"'],
+    [`${devicesHead}\n0,a,p,-1,1\n`, 'line 2: gpu_util_pct is "-1"'],
+    [`${devicesHead}\n0,a,p,101,1\n`, 'line 2: gpu_util_pct is "101"'],
+    [`${devicesHead}\n0,a,p,0,inf\n`, 'line 2: mem_used_mib is "inf"'],
+    [`${devicesHead}\n,a,p,0,1\n`, 'line 2: time_s is ""'],
+    [`${devicesHead}\n-5,a,p,0,1\n`, 'line 2: time_s is "-5"'],
+    [`${devicesHead}\n0,,p,0,1\n`, 'line 2: device is ""'],
+    [`${devicesHead}\n0,a;b,p,0,1\n`, 'line 2: device is "a;b"'],
+    [`${devicesHead}\n0,${"a".repeat(2_000)},p,0,1\n`, "line 2"],
+  ])("that is broken is refused with its line: %j", async (content, problem) => {
+    await expect(read(content, readDeviceTrace)).rejects.toMatchObject({
+      code: "TRACE_INVALID",
+      message: expect.stringContaining(problem) as string,
+    });
+  });
+
+  it("that breaks off or is not there is no trace", async () => {
+    const torn = gzipSync(lines.repeat(1)).subarray(0, -12);
+    await expect(read(torn, readDeviceTrace)).rejects.toMatchObject({ code: "FILE_UNREADABLE" });
+    await expect(readDeviceTrace("/nowhere.csv")).rejects.toMatchObject({ code: "FILE_UNREADABLE" });
+  });
+});
+
+describe("a trace of pools", () => {
+  it.each([
+    ["with", `${poolsHead}\n0,a,8,3,2\n0,b,4,1.5,\n60,a,8,9,0\n`, [2, 0, 0]],
+    ["without", "time_s,pool,gpus_total,gpus_busy\n0,a,8,3\n0,b,4,1.5\n60,a,8,9\n", [0, 0, 0]],
+  ])("is read into columns %s pending demand", async (_, content, pending) => {
+    const trace = await read(content, readPoolTrace);
+    expect(trace.pools).toEqual(["a", "b"]);
+    expect([...trace.timesS]).toEqual([0, 60]);
+    expect([...trace.firstRow]).toEqual([0, 2, 3]);
+    expect([...trace.gpusTotal]).toEqual([8, 4, 8]);
+    expect([...trace.gpusBusy]).toEqual([3, 1.5, 9]);
+    expect([...trace.gpusPending]).toEqual(pending);
+  });
+
+  it.each([
+    ["time_s,pool,gpus_total,busy\n", '"busy" is no column'],
+    [`${poolsHead}\n0,a,8,,0\n`, 'line 2: gpus_busy is ""'],
+    [`${poolsHead}\n0,a,-8,1,0\n`, 'line 2: gpus_total is "-8"'],
+    [`${poolsHead}\n0,a,8,1,x\n`, 'line 2: gpus_pending is "x"'],
+    [`${poolsHead}\n0,a,8,1,0\n0,a,8,2,0\n`, "line 3: a second line of pool a at 0 s"],
+  ])("that is broken is refused with its line: %j", async (content, problem) => {
+    await expect(read(content, readPoolTrace)).rejects.toMatchObject({
+      code: "TRACE_INVALID",
+      message: expect.stringContaining(problem) as string,
+    });
+  });
+});
