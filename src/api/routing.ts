@@ -1,8 +1,10 @@
 import type { CallOptions } from "nice-grpc";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import type { ErrorCode } from "../errors/catalogue.ts";
+import type { RecallRequest, RecallResponse } from "../gen/gleaner/v1/owners.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { Clients } from "./client.ts";
+import { untilItMoves, type RecallStream } from "./recall-moves.ts";
 
 /** How long a call looks for the leader: a take-over is done within 5 s. */
 const patienceMs = 10_000;
@@ -61,7 +63,7 @@ export class Routing {
     const call = (address: string, method: string) =>
       (this.#at(address)[name] as unknown as Record<string, Call>)[method]!;
     const get = (_: object, method: string): Call => {
-      if (method === "recall") return (request, options) => this.#recall(request, options);
+      if (method === "recall") return (request, options) => this.#recall(request as RecallRequest, options);
       if (streams.has(method)) {
         return (request, options) =>
           this.#stream((address) => (call(address, method) as Stream)(request, options));
@@ -132,22 +134,36 @@ export class Routing {
     yield* following(first, rest);
   }
 
-  async *#recall(request: unknown, options?: CallOptions): AsyncGenerator {
-    const { first, rest } = await this.#found(() => this.#race(request, options));
-    yield* following(first, rest);
+  async *#recall(request: RecallRequest, options?: CallOptions): AsyncGenerator<RecallResponse> {
+    const beganMs = systemClock.monotonicMs();
+    const { address, first, rest, leave } = await this.#found(() => this.#race(request, options));
+    const taken = { answers: following(first, rest), leave };
+    // Of devices that are named no more than those are taken back, whoever does it.
+    const others =
+      request.target?.scope?.$case === "devices" ? this.#addresses.filter((other) => other !== address) : [];
+    yield* untilItMoves(taken, others, (other) => {
+      const elapsedMs = Math.round(systemClock.monotonicMs() - beganMs);
+      const { deadlineMs } = request;
+      const left = deadlineMs === undefined ? {} : { deadlineMs: Math.max(1, deadlineMs - elapsedMs) };
+      return this.#open(other, { ...request, ...left }, options);
+    });
+  }
+
+  #open(address: string, request: RecallRequest, options: CallOptions = {}): RecallStream {
+    const leaving = new AbortController();
+    const signal = AbortSignal.any([leaving.signal, ...(options.signal ? [options.signal] : [])]);
+    const answers = this.#at(address).owners.recall(request, { ...options, signal });
+    return { answers: answers[Symbol.asyncIterator](), leave: () => leaving.abort() };
   }
 
   /** Throws what the last of them said, where none takes it. */
-  async #race(request: unknown, options: CallOptions = {}) {
+  async #race(request: RecallRequest, options?: CallOptions) {
     const order = [this.#preferred, ...this.#addresses.filter((address) => address !== this.#preferred)];
-    const losers = new Map<string, AbortController>();
+    const losers = new Map<string, () => void>();
     const begin = async (address: string) => {
-      const leaving = new AbortController();
-      losers.set(address, leaving);
-      const signal = AbortSignal.any([leaving.signal, ...(options.signal ? [options.signal] : [])]);
-      const owners = this.#at(address).owners as unknown as Record<"recall", Stream>;
-      const rest = owners.recall(request, { ...options, signal })[Symbol.asyncIterator]();
-      return { address, first: await rest.next(), rest };
+      const { answers: rest, leave } = this.#open(address, request, options);
+      losers.set(address, leave);
+      return { address, first: await rest.next(), rest, leave };
     };
     const begun: Promise<Awaited<ReturnType<typeof begin>>>[] = [];
     let thrown: unknown = null;
@@ -166,7 +182,7 @@ export class Routing {
       if (winner === undefined) continue;
       losers.delete(winner.address);
       // Their recalls go on; the books tell them apart.
-      for (const leaving of losers.values()) leaving.abort();
+      for (const leave of losers.values()) leave();
       this.#preferred = winner.address;
       return winner;
     }
@@ -174,7 +190,7 @@ export class Routing {
   }
 }
 
-async function* following(first: IteratorResult<unknown>, rest: AsyncIterator<unknown>): AsyncGenerator {
+async function* following<T>(first: IteratorResult<T>, rest: AsyncIterator<T>): AsyncGenerator<T> {
   try {
     for (let next = first; next.done !== true; next = await rest.next()) yield next.value;
   } finally {
