@@ -10,9 +10,14 @@ const lookMs = 1_000;
  */
 export async function keep(life: Life, dir: string, files: Files, kernel: Kernel): Promise<never> {
   for (;;) {
-    for (const { killAtMs, group } of newestDuties(dir, files, life.host.bootId))
-      if (life.host.sinceBootMs() >= killAtMs) kernel.killGroup(group);
-    await life.clock.sleep(lookMs);
+    let nextMs = lookMs;
+    for (const { killAtMs, group } of newestDuties(dir, files, life.host.bootId)) {
+      const leftMs = killAtMs - life.host.sinceBootMs();
+      if (leftMs <= 0) kernel.killGroup(group);
+      else nextMs = Math.min(nextMs, leftMs);
+    }
+    // It counts in hundredths of a second.
+    await life.clock.sleep(Math.ceil(nextMs / 10) * 10);
   }
 }
 
