@@ -10,6 +10,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import { AgentSession } from "./agent-session.ts";
+import { agentStream, type Said } from "./agent-stream.ts";
 import type { StandbyFleet } from "./standby-fleet.ts";
 import type { StandbyRecalls } from "./standby-recalls.ts";
 
@@ -46,31 +47,17 @@ export class Standby implements AgentDesk {
     return { guests, owners, reports, agents: this };
   }
 
-  async *connect(
-    incoming: AsyncIterable<ConnectRequest>,
-    signal: AbortSignal,
-  ): AsyncIterable<ConnectResponse> {
-    const messages = incoming[Symbol.asyncIterator]();
-    const first = await messages.next();
-    if (first.done === true) return;
-    // Its stream was opened before we led, and its Hello came after.
-    if (this.#hasLeft) throw new GleanerError("LEAD_TAKEN");
-    const { fleet, log, metrics } = this.#parts;
-    const session = this.#welcome(first.value.body);
-    const leave = () => session.outgoing.close();
-    signal.addEventListener("abort", leave, { once: true });
-    if (signal.aborted) leave();
-    void this.#read(session, messages)
-      .catch((thrown: unknown) => {
-        log.warn({ err: thrown, agent: session.agentId }, "the agent's stream failed");
-      })
-      .then(leave);
-    try {
-      yield* session.outgoing;
-    } finally {
-      signal.removeEventListener("abort", leave);
-      if (fleet.left(session) && !this.#hasLeft) metrics.agentsConnected.set(fleet.agents.size);
-    }
+  connect(incoming: AsyncIterable<ConnectRequest>, signal: AbortSignal): AsyncIterable<ConnectResponse> {
+    const { fleet, log, metrics, settings } = this.#parts;
+    return agentStream(incoming, signal, {
+      zone: settings.zone,
+      log,
+      welcome: (hello) => this.#welcome(hello),
+      hear: (session, said) => this.#hear(session, said),
+      left: (session) => {
+        if (fleet.left(session) && !this.#hasLeft) metrics.agentsConnected.set(fleet.agents.size);
+      },
+    });
   }
 
   /** This controller leads from now on: the agents begin anew with it. */
@@ -80,17 +67,10 @@ export class Standby implements AgentDesk {
       session.outgoing.fail(new GleanerError("LEAD_TAKEN"));
   }
 
-  #welcome(body: ConnectRequest["body"]): AgentSession {
+  #welcome(hello: Hello): AgentSession {
+    // Its stream was opened before we led, and its Hello came after.
+    if (this.#hasLeft) throw new GleanerError("LEAD_TAKEN");
     const { fleet, settings, clock, log, metrics } = this.#parts;
-    const hello: Hello | null = body?.$case === "hello" ? body.value : null;
-    const problem =
-      hello === null || hello.host === "" || hello.agentId === ""
-        ? "the first message must be Hello, with host and agent_id"
-        : hello.zone === settings.zone
-          ? null
-          : `it belongs to zone ${hello.zone}, this is zone ${settings.zone}`;
-    if (hello === null || problem !== null)
-      throw new GleanerError("AGENT_REFUSED", { agentId: hello?.agentId || "(unknown)", problem: problem! });
     const { host, agentId } = hello;
     const session = new AgentSession({ host, agentId, reign: { epoch: 0 } });
     const nowMs = clock.monotonicMs();
@@ -118,26 +98,22 @@ export class Standby implements AgentDesk {
     return session;
   }
 
-  async #read(session: AgentSession, messages: AsyncIterator<ConnectRequest>): Promise<void> {
+  #hear(session: AgentSession, said: Said): void {
     const { fleet, recalls, clock } = this.#parts;
-    for (;;) {
-      const { done, value } = await messages.next();
-      if (done === true) return;
-      const nowMs = clock.monotonicMs();
-      switch (value.body?.$case) {
-        case "samples":
-          this.#samples(session, value.body.value);
-          break;
-        case "leaseReport":
-          fleet.stepped(leaseStepFromProto(value.body.value, nowMs));
-          break;
-        case "recallReport":
-          recalls.reported(localRecallFromProto(value.body.value, nowMs));
-          break;
-        default:
-          // What is for the leader.
-          break;
-      }
+    const nowMs = clock.monotonicMs();
+    switch (said.$case) {
+      case "samples":
+        this.#samples(session, said.value);
+        break;
+      case "leaseReport":
+        fleet.stepped(leaseStepFromProto(said.value, nowMs));
+        break;
+      case "recallReport":
+        recalls.reported(localRecallFromProto(said.value, nowMs));
+        break;
+      default:
+        // What is for the leader.
+        break;
     }
   }
 
