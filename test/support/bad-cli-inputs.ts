@@ -43,6 +43,11 @@ const guestFile = (name: string, text: string) =>
 const settingsFile = (name: string, text: string) =>
   cli(name, ["controller", "--config", "gleaner.yaml"], { files: { "gleaner.yaml": text } });
 
+const traceHead = "time_s,device,pool,gpu_util_pct,mem_used_mib\n";
+
+const traceFile = (name: string, text: string) =>
+  cli(name, ["backtest", "--trace", "t.csv"], { files: { "t.csv": text } });
+
 export const cliBadInputs: readonly BadInput[] = [
   cli("a command that is none", ["sumbit"]),
   cli("an option that is none", ["jobs", "--tennant", "a"]),
@@ -79,6 +84,37 @@ export const cliBadInputs: readonly BadInput[] = [
     5,
   ),
   cli("a replay of one guest", ["decisions", "--replay", "--guest", "g-1"]),
+  cli("no trace", ["backtest"]),
+  cli("a trace to play that is not there", ["backtest", "--trace", "nowhere.csv"]),
+  cli("a policy that is none", ["backtest", "--trace", "t.csv", "--policy", "magic"], {
+    files: { "t.csv": `${traceHead}0,a,p,0,1\n` },
+  }),
+  cli("decisions of two policies", [
+    "backtest",
+    "--trace",
+    "t.csv",
+    "--policy",
+    "age:60,lend-all",
+    "--decisions",
+    "out.csv",
+  ]),
+  cli("pools with a pause", ["backtest", "--trace", "t.csv", "--shape", "pools", "--recall", "pause"]),
+  cli("a policy without its number", ["backtest", "--trace", "t.csv", "--policy", "age"], {
+    files: { "t.csv": `${traceHead}0,a,p,0,1\n` },
+  }),
+  traceFile("a trace with another column", "time_s,device,pool,util,mem_used_mib\n"),
+  traceFile("a trace with a NaN", `${traceHead}0,a,p,0,1\n57,a,p,nan,1\n`),
+  traceFile("a trace with a negative number", `${traceHead}0,a,p,-1,1\n`),
+  traceFile("a trace whose times go back", `${traceHead}57,a,p,0,1\n0,a,p,0,1\n`),
+  traceFile("a trace with a doubled time", `${traceHead}0,a,p,0,1\n0,a,p,9,1\n`),
+  traceFile("a trace that is garbage", "\u0000\u0001\u0002\n"),
+  cli(
+    "decisions that cannot be written",
+    ["backtest", "--trace", "t.csv", "--policy", "lend-all", "--decisions", "no/out.csv"],
+    {
+      files: { "t.csv": `${traceHead}0,a,p,0,1\n` },
+    },
+  ),
   cli("no Redis", ["controller"]),
   settingsFile("a setting with a wrong name", "terms: { termMS: 5000 }\n"),
   settingsFile("a term that one lost renewal would end", "terms: { termMs: 5000, renewIntervalMs: 4000 }\n"),

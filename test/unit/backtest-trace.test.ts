@@ -59,7 +59,7 @@ describe("a trace of devices", () => {
     [`${devicesHead}\n`, "line 2: no line of data"],
     ["time_s,gpu,pool,gpu_util_pct,mem_used_mib\n", '"gpu" is no column'],
     ["time_s,device,pool,gpu_util_pct\n", "the column mem_used_mib is missing"],
-    ["time_s,device,device,pool,gpu_util_pct,mem_used_mib\n", '"device" is no column, or is there twice'],
+    ["time_s,device,device,pool,gpu_util_pct,mem_used_mib\n", "the column device is there twice"],
     [`${devicesHead}\n0,a,p,0\n`, "line 2: 4 fields instead of 5"],
     [`${devicesHead}\n0,a,p,0,1\n57,a,p,0,1\n0,b,p,0,1\n`, "line 4: time_s goes back from 57 to 0"],
     [`${devicesHead}\n0,a,p,0,1\n0,b,p,0,1\n0,a,p,0,1\n`, "line 4: a second line of device a at 0 s"],

@@ -1,7 +1,9 @@
 import { GleanerError } from "../../errors/gleaner-error.ts";
 import type { MakeDevicePolicy, MakePoolPolicy } from "../policy.ts";
-import { ageDevices } from "./age.ts";
+import { ageDevices } from "./age-devices.ts";
+import { agePools } from "./age-pools.ts";
 import { lendAllDevices, lendAllPools } from "./lend-all.ts";
+import { maxPeak, nSigma } from "./peak.ts";
 
 export type Shape = "devices" | "pools";
 
@@ -12,8 +14,10 @@ interface Makers {
 
 /** Causal policies by the name before the colon, for the shapes that they can work on. A new one needs one line here. */
 const policies: Readonly<Record<string, Partial<Makers>>> = {
-  age: { devices: ageDevices },
+  age: { devices: ageDevices, pools: agePools },
   "lend-all": { devices: lendAllDevices, pools: lendAllPools },
+  "max-peak": { pools: maxPeak },
+  nsigma: { pools: nSigma },
 };
 
 /** Knows the future: the measure of the others, and none of them. */

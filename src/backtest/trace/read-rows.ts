@@ -88,9 +88,11 @@ function placesOf(
   const known = [timeColumn, ...names, ...numbers.map(({ name }) => name)];
   const optional = new Set(numbers.flatMap(({ name, optional }) => (optional === true ? [name] : [])));
   const said = JSON.stringify(header.join().slice(0, 100));
-  const strange = header.find((name, place) => !known.includes(name) || header.indexOf(name) !== place);
+  const strange = header.find((name) => !known.includes(name));
   if (strange !== undefined)
-    throw refuse(`the header is ${said}; ${JSON.stringify(strange)} is no column, or is there twice`);
+    throw refuse(`the header is ${said}; ${JSON.stringify(strange)} is no column of it`);
+  const doubled = header.find((name, place) => header.indexOf(name) !== place);
+  if (doubled !== undefined) throw refuse(`the header is ${said}; the column ${doubled} is there twice`);
   const lacking = known.find((name) => !header.includes(name) && !optional.has(name));
   if (lacking !== undefined) throw refuse(`the header is ${said}; the column ${lacking} is missing`);
   return known.map((name) => header.indexOf(name));
@@ -114,7 +116,7 @@ function fillRow(
     const text = fields[places[nth]!] ?? "";
     const value = text === "" && empty !== null ? empty : toNumber(text, most);
     if (Number.isNaN(value) && (text !== "" || empty === null))
-      return `${name} is ${JSON.stringify(text)}; it must be a number from 0 to ${most}`;
+      return `${name} is ${JSON.stringify(text)}; it must be a number from 0 to ${most}${empty === null ? "" : ", or empty"}`;
     row.numbers[nth++ - 1 - names.length] = value;
   }
   return null;

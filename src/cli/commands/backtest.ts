@@ -33,6 +33,7 @@ interface Options {
   readonly json?: boolean;
 }
 
+const policiesDefault = ["lend-all", "age:900", "age:1800", "clairvoyant"];
 const progressAfterMs = 500;
 const { penaltyS, startS, vacateS, pauseBudgetS, guestMib, deviceMib } = defaultDeviceRules;
 
@@ -49,11 +50,10 @@ Needs no controller.`,
         .choices(["devices", "pools"])
         .default("devices"),
     )
-    .option(
-      "--policy <names>",
-      "what to play, with commas between: age:S, nsigma:N, max-peak, lend-all, clairvoyant",
-      (text: string) => text.split(",").map((name) => name.trim()),
-      ["lend-all", "age:900", "age:1800", "clairvoyant"],
+    .addOption(
+      new Option("--policy <names>", "what to play, with commas between; they are listed below")
+        .argParser((text) => text.split(",").map((name) => name.trim()))
+        .default(policiesDefault, policiesDefault.join()),
     )
     .addOption(
       new Option("--recall <how>", "devices: what an owner's return does to a guest")
@@ -159,11 +159,13 @@ const help = `
 Policies:
   age:S          lend what has been idle for S seconds: 1800 is gpu-pruner's rule, 900 HTCondor's
   lend-all       lend what is idle, at once
-  clairvoyant    knows the future: the best that never leaves before its owner comes
+  nsigma:N       pools: keep the mean and N deviations of the last day's demand free (Borg, EuroSys '21)
+  max-peak[:N]   pools: as much, or the last day's 99th percentile, whichever is more
+  clairvoyant    knows the future: the measure of the others
 
 Examples:
   $ gleaner backtest --trace examples/sample.devices.csv.gz
   $ gleaner backtest --trace week.csv.gz --policy age:300,lend-all --recall pause --guest-mem-mib 16384
-  $ gleaner backtest --trace pools.csv.gz --shape pools --policy lend-all,clairvoyant --penalty-s 900
+  $ gleaner backtest --trace pools.csv.gz --shape pools --policy age:900,nsigma:2,clairvoyant --penalty-s 900
   $ gleaner backtest --trace week.csv.gz --policy age:300 --decisions out.csv --json
 `;

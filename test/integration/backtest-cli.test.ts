@@ -1,0 +1,94 @@
+import { readFileSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+import { withDirectory } from "../support/backtest/figures.ts";
+import { runCli } from "../support/cli.ts";
+
+const sample = "examples/sample.devices.csv.gz";
+const devicesCsv = gunzipSync(readFileSync(new URL(`../../${sample}`, import.meta.url))).toString("utf8");
+
+/** Two pools for five hours: one swings, the other is full now and then; nothing is known for a while. */
+function poolsCsv(): string {
+  const lines = ["time_s,pool,gpus_total,gpus_busy,gpus_pending"];
+  for (let tick = 0; tick < 300; tick++) {
+    if (tick > 120 && tick < 130) continue;
+    lines.push(`${60 * tick},swing,32,${Math.round(16 + 12 * Math.sin(tick / 9))},0`);
+    lines.push(`${60 * tick},burst,8,${tick % 17 < 4 ? 8 : 2},${tick % 17 === 3 ? 4 : 0}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+describe("gleaner backtest", () => {
+  it("compares policies in a table, and says what nobody exceeds", async () => {
+    const { code, stdout } = await runCli(["backtest", "--trace", sample]);
+    expect(code).toBe(0);
+    const rows = stdout.split("\n").map((line) => line.split(/ {2,}/));
+    expect(rows[0]).toEqual(
+      expect.arrayContaining(["policy", "net GPU-h", "of clairvoyant", "meetings/guest-h"]),
+    );
+    expect(rows.slice(1, 5).map(([policy]) => policy)).toEqual([
+      "lend-all",
+      "age:900",
+      "age:1800",
+      "clairvoyant",
+    ]);
+    expect(rows[4]![3]).toBe("100.0 %");
+    expect(stdout).toMatch(/idle 46\.0 GPU-h; nobody nets more than [\d.]+/);
+  });
+
+  it.each([
+    { name: "devices", csv: devicesCsv, policies: ["age:100", "lend-all"] },
+    { name: "pools", csv: poolsCsv(), policies: ["age:100", "nsigma:1", "lend-all"] },
+  ])(
+    "decides the same lines up to a time from the whole trace of $name and from its beginning",
+    async ({ name, csv, policies }) => {
+      await withDirectory(async (dir) => {
+        const [head, ...lines] = csv.trim().split("\n");
+        const times = lines.map((line) => Number(line.split(",")[0]));
+        const untilS = times[Math.floor(times.length * 0.6)]!;
+        await writeFile(join(dir, "whole.csv"), csv);
+        const kept = lines.filter((_, index) => times[index]! <= untilS);
+        await writeFile(join(dir, "part.csv"), `${[head, ...kept].join("\n")}\n`);
+        for (const policy of policies) {
+          const decide = async (trace: string, ...more: readonly string[]) => {
+            const words = [
+              "backtest",
+              "--shape",
+              name,
+              "--trace",
+              join(dir, trace),
+              "--policy",
+              policy,
+              ...more,
+            ];
+            const { code } = await runCli([...words, "--decisions", join(dir, "out.csv")]);
+            expect(code).toBe(0);
+            return readFile(join(dir, "out.csv"), "utf8");
+          };
+          const part = await decide("part.csv");
+          expect(part.trim().split("\n").length, policy).toBeGreaterThan(20);
+          expect(await decide("whole.csv", "--until-s", String(untilS))).toBe(part);
+          const [header, ...whole] = (await decide("whole.csv")).trim().split("\n");
+          const before = whole.filter((line) => Number(line.split(",")[0]) <= untilS);
+          expect(`${[header, ...before].join("\n")}\n`).toBe(part);
+        }
+      });
+    },
+  );
+
+  it("prints all figures as JSON", async () => {
+    const words = ["backtest", "--trace", sample, "--policy", "lend-all", "--recall", "pause", "--json"];
+    const { code, stdout, stderr } = await runCli(words);
+    expect([code, stderr]).toEqual([0, ""]);
+    const { bounds, rules, policies } = JSON.parse(stdout) as Record<string, Record<string, unknown>>;
+    expect(rules).toMatchObject({ mode: "pause", penaltyS: 300, guestMib: 8_192 });
+    expect(bounds).toEqual({
+      idleS: expect.any(Number),
+      novacateS: expect.any(Number),
+      vacateS: expect.any(Number),
+    });
+    expect(policies).toMatchObject([{ policy: "lend-all", violations: 0, leases: expect.any(Number) }]);
+  });
+});
