@@ -1,3 +1,5 @@
+import { detectRuntime } from "../../src/agent/runtime/detect.ts";
+import { createLogger } from "../../src/runtime/log.ts";
 import { pidsOf } from "./oracle.ts";
 import type { Cut } from "./parts/relay.ts";
 import { type FaultProcess, signalIfThere } from "./parts/process.ts";
@@ -184,8 +186,16 @@ function signalGuests(name: string, strike: NodeJS.Signals, heal: NodeJS.Signals
     lastsMs: heal === null ? 0 : stopMs,
     strike: (stack, guests) => send(stack, guests, strike),
     heal: (stack, guests) => (heal === null ? undefined : send(stack, guests, heal)),
-    skipped: always,
+    skipped: heal === null ? always : noFreezer,
   };
+}
+
+/** Without cgroups the agent stops guests by SIGSTOP itself, and whoever sends SIGCONT lets them go on. */
+function noFreezer(): string | null {
+  const logger = createLogger({ name: "faults", level: "fatal" });
+  const runtime = detectRuntime("auto", "gleaner-faults-probe", logger);
+  runtime.release();
+  return runtime.kind === "process-tree" ? "no cgroup is ours to make: guests are stopped by SIGSTOP" : null;
 }
 
 function cutRow(name: string, wire: "agentWire" | "redisWire", cut: Cut): Row {
