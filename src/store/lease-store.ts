@@ -78,13 +78,6 @@ export class LeaseStore {
     return this.#epoch;
   }
 
-  /** Deposes whoever led before, lock or not: from now on their epoch is refused. */
-  async takeLead(atMs: number): Promise<Lead> {
-    const taken = await this.campaign({ holder: "", address: "", lockMs: 0 }, atMs);
-    if ("heldBy" in taken) throw new GleanerError("INTERNAL", { problem: "a lead without a lock was held" });
-    return taken;
-  }
-
   /** Takes the lead unless another holds its lock. Whoever held it before and let it expire is deposed. */
   async campaign(candidate: Candidate, atMs: number): Promise<Lead | HeldLead> {
     const { lead, lock } = this.#keys;
@@ -96,11 +89,11 @@ export class LeaseStore {
       const [heldBy, leftMs] = rest as [string, number];
       return { heldBy, leftMs };
     }
-    const [epoch, generation, number, before] = rest as [number, number, number, string];
+    const [epoch, generation, number] = rest as [number, number, number];
     this.#epoch = epoch;
     this.#nonce = nonce;
     this.#lost = new AbortController();
-    return { epoch, nonce, generation, number, before, lost: this.#lost.signal };
+    return { epoch, nonce, generation, number, lost: this.#lost.signal };
   }
 
   /** Holds the lock for another `lockMs` from when Redis hears of it. */
@@ -249,18 +242,12 @@ export class LeaseStore {
 
   /**
    * Adds a cause (reason set) or lifts it (null). A device is lent again when no cause is left (I10). A lease whose hand-back
-   * was not proven is a cause by its id; lifting without naming a cause lifts them all, so the caller vouches for the device.
+   * was not proven is a cause too, which its proof lifts.
    */
-  async setQuarantine(
-    device: DeviceUuid,
-    reason: string | null,
-    atMs: number,
-    cause?: string,
-  ): Promise<void> {
-    const { lead, quarantines, unproven, ledger } = this.#keys;
-    const verb = reason === null ? (cause === undefined ? "lift_all" : "lift") : "add";
-    const change = [this.#reign, device, cause ?? "controller", verb, reason ?? "", atMs];
-    const command = this.#redis.gleanerSetQuarantine(lead, quarantines, unproven, ledger, ...change);
+  async setQuarantine(device: DeviceUuid, reason: string | null, atMs: number, cause: string): Promise<void> {
+    const { lead, quarantines, ledger } = this.#keys;
+    const change = [this.#reign, device, cause, reason === null ? "lift" : "add", reason ?? "", atMs];
+    const command = this.#redis.gleanerSetQuarantine(lead, quarantines, ledger, ...change);
     this.#unlessStale(await ask(this.#redis, command));
   }
 
@@ -322,8 +309,6 @@ export interface Lead {
   readonly epoch: number;
   /** Tells it from another leader of the same epoch. */
   readonly nonce: string;
-  /** Who led before; empty: nobody. */
-  readonly before: string;
   readonly generation: number;
   /** Of the last token that was given. */
   readonly number: number;

@@ -28,7 +28,7 @@ const keysOf = {
   "apply-step": 8,
   cancel: 4,
   renew: 2,
-  "set-quarantine": 4,
+  "set-quarantine": 3,
   "set-memory-before": 2,
   "append-events": 1,
   "note-books": 3,

@@ -2,8 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { connectRedis } from "../../src/store/connection.ts";
-import { LeaseStore } from "../../src/store/lease-store.ts";
+import { zoneKeys } from "../../src/store/keys.ts";
 import { runCli } from "../support/cli.ts";
+import { depose } from "../support/lease-books.ts";
 import { startUp, until } from "../support/up.ts";
 
 it("I4: a controller that lost the lead ends with the reason and is started again, and no guest is lost", async () => {
@@ -19,8 +20,8 @@ it("I4: a controller that lost the lead ends with the reason and is started agai
   const settings = readFileSync(join(up.dataDir, "settings.json"), "utf8");
   const { redisUrl, zone } = JSON.parse(settings) as { redisUrl: string; zone: string };
   const redis = await connectRedis(redisUrl, { name: "another leader" });
-  const { epoch } = await new LeaseStore(redis, zone).takeLead(Date.now());
-  const lead = () => redis.hget(`gleaner:{${zone}}:lead`, "epoch");
+  const epoch = await depose(redis, zone);
+  const lead = () => redis.hget(zoneKeys(zone).lead, "epoch");
   await until("it is started again", () =>
     up.said.some((line) => /controller ended \(exit code 3\); starting it again/.test(line)),
   );

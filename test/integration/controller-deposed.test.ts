@@ -3,17 +3,17 @@ import { expect, it } from "vitest";
 import { LeaseState } from "../../src/gen/gleaner/v1/agents.ts";
 import { GuestState } from "../../src/gen/gleaner/v1/guests.ts";
 import { connectRedis } from "../../src/store/connection.ts";
-import { LeaseStore } from "../../src/store/lease-store.ts";
 import { AgentPeer } from "../support/agent-peer.ts";
 import { startTestController, type TestController } from "../support/controller.ts";
 import { startTestRedis, type TestRedis } from "../support/redis.ts";
+import { depose as deposeAny } from "../support/lease-books.ts";
 import { acknowledged, renewals, untilState, withRunningGuest } from "../support/running-guest.ts";
 
 /** A controller that another has deposed leads no more, from the first answer on by which the books say so. */
 
 async function depose(redis: TestRedis, test: TestController): Promise<number> {
   const client = await connectRedis(redis.url, { name: "next leader" });
-  const { epoch } = await new LeaseStore(client, test.settings.zone).takeLead(Date.now());
+  const epoch = await deposeAny(client, test.settings.zone);
   client.disconnect();
   return epoch;
 }

@@ -11,6 +11,7 @@ import { Host } from "../sim/world/host.ts";
 import { Scheduler } from "../sim/world/scheduler.ts";
 import { SimRedisServer } from "../sim/redis/server.ts";
 import { RealRig, SimRig, type Rig } from "../sim/redis/compare/rigs.ts";
+import { takeLead } from "../support/lease-books.ts";
 
 type Scenario = (rig: Rig) => Promise<unknown>;
 
@@ -210,7 +211,7 @@ async function stormyHistory(seed: number): Promise<string[]> {
     const redis = await connectSimRedis(server, life, link, { name: "leader" });
     const store = new LeaseStore(redis, "zone", undefined, () => random.uuid());
     for (let i = 0; i < 40; i += 1) {
-      tell(await codeOf(store.takeLead(i)));
+      tell(await codeOf(takeLead(store, i)));
       const requests = ["a", "b", "c"].map((name) => ({
         epoch: store.epoch,
         guestId: `${name}${i}`,

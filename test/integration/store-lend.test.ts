@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { settlement, TestBooks } from "../support/lease-books.ts";
+import { settlement, takeLead, TestBooks } from "../support/lease-books.ts";
 import { startTestRedis, type TestRedis } from "../support/redis.ts";
 
 let redis: TestRedis;
@@ -111,7 +111,7 @@ describe("lend", () => {
     expect(await books.store.raiseGeneration(4)).toBe(5);
     expect(await books.store.raiseGeneration(4)).toBe(5);
     expect(await books.store.raiseGeneration(2)).toBe(5);
-    const { epoch, generation } = await books.store.takeLead(2);
+    const { epoch, generation } = await takeLead(books.store, 2);
     expect({ epoch, generation }).toEqual({ epoch: 2, generation: 5 });
     books.epoch = epoch;
     expect((await books.lent({ guestId: "a" })).token).toEqual({ generation: 5, number: 3 });
@@ -133,7 +133,7 @@ describe("lend", () => {
     const lost = { code: "LEADERSHIP_LOST" };
     await expect(books.store.cancel("c", "acme", "", 1)).rejects.toMatchObject(lost);
     await expect(books.store.renew([])).rejects.toMatchObject(lost);
-    await expect(books.store.setQuarantine("gpu-0", "why", 1)).rejects.toMatchObject(lost);
+    await expect(books.store.setQuarantine("gpu-0", "why", 1, "black_hole")).rejects.toMatchObject(lost);
     await expect(books.store.raiseGeneration(1)).rejects.toMatchObject(lost);
     expect(await books.events()).toEqual(before);
     expect(await other.events()).toEqual([]);
@@ -147,12 +147,12 @@ describe("lend", () => {
       step: () => books.step(lease, { step: 1, state: "running" }),
       renew: () => books.store.renew([]),
       cancel: () => books.store.cancel("c", "acme", "", 1),
-      quarantine: () => books.store.setQuarantine("gpu-0", "why", 1),
+      quarantine: () => books.store.setQuarantine("gpu-0", "why", 1, "black_hole"),
       raise: () => books.store.raiseGeneration(1),
     };
     const lease = await books.lent({ guestId: "a" });
     for (const [name, ask] of Object.entries(asks)) {
-      const { epoch, lost } = await books.store.takeLead(2);
+      const { epoch, lost } = await takeLead(books.store, 2);
       expect(await books.lend({ guestId: "b", epoch: epoch - 1 })).toEqual({ refused: "stale_epoch" });
       expect(lost.aborted).toBe(false);
       await books.redis.hset(`gleaner:{${books.zone}}:lead`, "epoch", epoch + 1);
@@ -172,17 +172,17 @@ describe("lend", () => {
     expect(await raised).toBe(2);
     expect(await lent).toMatchObject({ epoch: 8, token: { generation: 2 } });
     expect(await books.store.renew(["a:1"])).toEqual(new Set(["a:1"]));
-    expect((await books.store.takeLead(2)).epoch).toBe(9);
+    expect((await takeLead(books.store, 2)).epoch).toBe(9);
   });
 
   it("I2: takes a Redis that came back older for another leader's", async () => {
     await using books = await TestBooks.open(redis.url);
-    await books.store.takeLead(2);
-    const { epoch } = await books.store.takeLead(3);
+    await takeLead(books.store, 2);
+    const { epoch } = await takeLead(books.store, 3);
     books.epoch = epoch;
     await books.redis.hset(`gleaner:{${books.zone}}:lead`, "epoch", 1);
     expect(await books.lend({ guestId: "a" })).toEqual({ refused: "stale_epoch" });
-    expect((await books.store.takeLead(4)).epoch).toBeGreaterThan(epoch);
+    expect((await takeLead(books.store, 4)).epoch).toBeGreaterThan(epoch);
   });
 
   it("I3: refuses a guest that has a live lease, and one that has ended", async () => {
@@ -210,16 +210,16 @@ describe("lend", () => {
     await using books = await TestBooks.open(redis.url);
     await books.store.setQuarantine("gpu-0", "black hole", 1, "black_hole");
     await books.store.setQuarantine("gpu-0", "black hole", 2, "black_hole");
-    await books.store.setQuarantine("gpu-0", "taken out", 3);
+    await books.store.setQuarantine("gpu-0", "taken out", 3, "operator");
     const causes = new Map([
       ["black_hole", { reason: "black hole", sinceMs: 1 }],
-      ["controller", { reason: "taken out", sinceMs: 3 }],
+      ["operator", { reason: "taken out", sinceMs: 3 }],
     ]);
     expect(await books.store.quarantines()).toEqual(new Map([["gpu-0", causes]]));
     expect(await books.lend({ guestId: "a" })).toEqual({ refused: "quarantined" });
     await books.store.setQuarantine("gpu-0", null, 4, "black_hole");
     expect(await books.lend({ guestId: "a" })).toEqual({ refused: "quarantined" });
-    await books.store.setQuarantine("gpu-0", null, 5);
+    await books.store.setQuarantine("gpu-0", null, 5, "operator");
     await books.lent({ guestId: "a" });
     expect((await books.events()).filter(({ type }) => type === "quarantine")).toEqual([
       { type: "quarantine", atMs: 1, device: "gpu-0", reason: "black hole" },

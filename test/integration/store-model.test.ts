@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { AttemptOutcome, Lease, LeaseState } from "../../src/core/lease.ts";
-import { settlement, stepOf, TestBooks } from "../support/lease-books.ts";
+import { settlement, stepOf, takeLead, TestBooks } from "../support/lease-books.ts";
 import { LeaseModel, wordsOf } from "../support/lease-model.ts";
 import { startTestRedis, type TestRedis } from "../support/redis.ts";
 
@@ -49,7 +49,7 @@ const quarantine = fc.record({
   kind: fc.constant("quarantine" as const),
   device,
   reason: fc.constantFrom("broken", null),
-  cause: fc.constantFrom("black_hole", undefined),
+  cause: fc.constantFrom("black_hole", "operator"),
 });
 
 const lead = fc.record({ kind: fc.constant("lead" as const), raises: fc.boolean() });
@@ -115,12 +115,11 @@ async function run(
     case "quarantine": {
       const { device: uuid, reason, cause } = command;
       await books.store.setQuarantine(uuid, reason, 1, cause);
-      if (reason === null && cause === undefined) model.liftAll(uuid);
-      else model.setQuarantine(uuid, reason, cause ?? "controller");
+      model.setQuarantine(uuid, reason, cause);
       return [null, null];
     }
     case "lead": {
-      books.epoch = (await books.store.takeLead(1)).epoch;
+      books.epoch = (await takeLead(books.store, 1)).epoch;
       model.epoch += 1;
       if (command.raises) {
         model.generation += 1;

@@ -245,21 +245,6 @@ describe("applySteps", () => {
     expect(await books.store.unprovenLeases()).toEqual([]);
     await books.lent({ guestId: "h", grants });
   });
-
-  it("I10: forgets a lease without a proof once its devices are vouched for", async () => {
-    await using books = await TestBooks.open(redis.url);
-    const lease = await books.lent({ guestId: "g" });
-    await books.step(lease, { step: 1, state: "quarantined", settlement: settlement("lost") });
-    await books.store.setQuarantine("gpu-0", null, 300, "black_hole");
-    expect(await books.lend({ guestId: "h" })).toEqual({ refused: "quarantined" });
-    await books.store.setQuarantine("gpu-0", null, 300);
-    expect(await books.store.unprovenLeases()).toEqual([]);
-    expect(await books.step(lease, { step: 2, state: "released" })).toEqual({
-      applied: false,
-      why: "repeated",
-    });
-    await books.lent({ guestId: "h" });
-  });
 });
 
 describe("cancel", () => {

@@ -3,6 +3,7 @@ import { connectRedis, type ConnectOptions } from "../../src/store/connection.ts
 import { LedgerStream } from "../../src/store/ledger-stream.ts";
 import {
   LeaseStore,
+  type Lead,
   type LeaseStep,
   type LendRequest,
   type LendResult,
@@ -10,6 +11,7 @@ import {
 } from "../../src/store/lease-store.ts";
 import type { Lease } from "../../src/core/lease.ts";
 import type { Settlement, WrittenEvent } from "../../src/core/ledger-event.ts";
+import { zoneKeys } from "../../src/store/keys.ts";
 import { freshZone } from "./redis.ts";
 
 const bounds = { streamEntriesMax: 10_000, endedKeptMax: 1_000, endedKeptMs: 1_000_000 };
@@ -34,7 +36,7 @@ export class TestBooks {
     connect: Partial<ConnectOptions> = {},
   ): Promise<TestBooks> {
     const books = new TestBooks(await connectRedis(url, { name: "test", ...connect }), changed);
-    books.epoch = (await books.store.takeLead(1)).epoch;
+    books.epoch = (await takeLead(books.store, 1)).epoch;
     return books;
   }
 
@@ -79,6 +81,24 @@ export class TestBooks {
   /** Everything in the stream, in order. */
   async events(): Promise<WrittenEvent[]> {
     return (await this.ledger.readAfter("0", bounds.streamEntriesMax)).map(({ event }) => event);
+  }
+}
+
+/** For the one who leads in a test: again and again, a new reign each time. Throws where another holds the lock. */
+export async function takeLead(store: LeaseStore, atMs: number): Promise<Lead> {
+  const taken = await store.campaign({ holder: "test", address: "", lockMs: 1_000_000_000 }, atMs);
+  if ("heldBy" in taken) throw new Error(`${taken.heldBy} leads`);
+  return taken;
+}
+
+/** Takes the lead away from whoever has it, and leaves it to the next after a moment. Answers the epoch of that reign. */
+export async function depose(redis: Redis, zone: string): Promise<number> {
+  const store = new LeaseStore(redis, zone);
+  for (;;) {
+    // Whoever leads may renew it before we campaign.
+    await redis.del(zoneKeys(zone).lock);
+    const taken = await store.campaign({ holder: "another", address: "", lockMs: 500 }, Date.now());
+    if (!("heldBy" in taken)) return taken.epoch;
   }
 }
 

@@ -143,14 +143,6 @@ export class LeaseModel {
       this.events.push(`quarantine ${device} null`);
     }
   }
-
-  liftAll(device: string): void {
-    for (const cause of this.quarantines.get(device)?.keys() ?? []) {
-      this.setQuarantine(device, null, cause);
-      const stillKept = [...this.quarantines.values()].some((causes) => causes.has(cause));
-      if (!stillKept) this.unproven.delete(cause);
-    }
-  }
 }
 
 /** As the model writes them. */

@@ -122,7 +122,7 @@ const commands: Readonly<Record<string, Command>> = {
     gleanerLend: [6, lend],
     gleanerApplyStep: [8, applyStep],
     gleanerCancel: [4, cancel],
-    gleanerSetQuarantine: [4, setQuarantine],
+    gleanerSetQuarantine: [3, setQuarantine],
     gleanerSetMemoryBefore: [2, setMemoryBefore],
     gleanerAppendEvents: [1, appendEvents],
     gleanerNoteBooks: [3, noteBooks],

@@ -3,12 +3,9 @@ import { leads } from "./books.ts";
 
 export const takeLead: Script = (space, [lead = "", lock = ""], args) => {
   const [atMs = "", known = "", nonce = "", holder = "", address = "", lockMs = ""] = args;
-  if (lockMs !== "0") {
-    const held = space.get(lock);
-    if (held !== null && !isOf(held, holder)) return ["held", addressOf(held), space.pttl(lock)];
-    space.set(lock, `${holder} ${address}`, Number(lockMs));
-  }
-  const before = space.hget(lead, "holder") ?? "";
+  const held = space.get(lock);
+  if (held !== null && !isOf(held, holder)) return ["held", addressOf(held), space.pttl(lock)];
+  space.set(lock, `${holder} ${address}`, Number(lockMs));
   const epoch = Math.max(Number(space.hget(lead, "epoch") ?? 0), Number(known)) + 1;
   space.hset(lead, "epoch", epoch);
   space.hset(lead, "nonce", nonce);
@@ -16,7 +13,7 @@ export const takeLead: Script = (space, [lead = "", lock = ""], args) => {
   space.hset(lead, "atMs", atMs);
   if (space.hget(lead, "generation") === null) space.hset(lead, "generation", 1);
   const [generation, number] = [space.hget(lead, "generation"), space.hget(lead, "number")];
-  return ["won", epoch, Number(generation), Number(number ?? 0), before];
+  return ["won", epoch, Number(generation), Number(number ?? 0)];
 };
 
 export const holdLead: Script = (space, [lead = "", lock = ""], args) => {

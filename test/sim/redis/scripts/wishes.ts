@@ -1,17 +1,6 @@
 import type { Keyspace } from "../keyspace.ts";
 import type { Script } from "../reply.ts";
-import {
-  addQuarantine,
-  causesOf,
-  emit,
-  leads,
-  liftQuarantine,
-  read,
-  readGuest,
-  restGuest,
-  write,
-  type StoredLease,
-} from "./books.ts";
+import { addQuarantine, emit, leads, liftQuarantine, readGuest, restGuest, write } from "./books.ts";
 
 export const cancel: Script = (space, [lead = "", guests = "", ended = "", ledger = ""], args) => {
   const [reign = "", id = "", tenant = "", reason = "", atMs = "", max = "", ms = ""] = args;
@@ -31,22 +20,13 @@ export const cancel: Script = (space, [lead = "", guests = "", ended = "", ledge
 
 export const setQuarantine: Script = (
   space,
-  [lead = "", quarantines = "", unproven = "", ledger = ""],
-  [reign = "", device = "", cause = "", verb = "", reason = "", at = ""],
+  [lead = "", quarantines = "", ledger = ""],
+  [reign = "", device = "", cause = "", verb = "", reason = "", atMs = ""],
 ) => {
   if (!leads(space, lead, reign)) return null;
   const keys = { quarantines, ledger };
-  const atMs = Number(at);
-  if (verb === "add") {
-    addQuarantine(space, keys, device, cause, reason, atMs);
-    return 1;
-  }
-  for (const lifted of verb === "lift" ? [cause] : Object.keys(causesOf(space, keys, device))) {
-    liftQuarantine(space, keys, device, lifted, atMs);
-    const lease = read(space, unproven, lifted) as StoredLease | null;
-    if (!lease?.grants.some((grant) => causesOf(space, keys, grant.device)[lifted] !== undefined))
-      space.hdel(unproven, lifted);
-  }
+  if (verb === "add") addQuarantine(space, keys, device, cause, reason, Number(atMs));
+  else liftQuarantine(space, keys, device, cause, Number(atMs));
   return 1;
 };
 
