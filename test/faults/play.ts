@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdtempSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -61,7 +61,9 @@ export async function playRow(
   rounds: readonly (readonly StruckState[])[],
   onRound: () => void,
 ): Promise<RowResult> {
-  const skipped = row.skipped(mkdtempSync(join(tmpdir(), "gleaner-faults-probe-")));
+  const probeDir = mkdtempSync(join(tmpdir(), "gleaner-faults-probe-"));
+  const skipped = row.skipped(probeDir);
+  rmSync(probeDir, { recursive: true, force: true });
   const result = {
     row: row.name,
     skipped,

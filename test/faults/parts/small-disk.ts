@@ -29,7 +29,7 @@ export class SmallDisk implements Disposable {
       ["-t", "tmpfs", "-o", `size=${sizeMiB}m`, "gleaner-faults", dir],
       { encoding: "utf8" },
     );
-    return status === 0 ? new SmallDisk(dir) : `mount: ${error?.message ?? stderr.trim()}`;
+    return status === 0 ? new SmallDisk(dir) : `mount: ${error?.message ?? stderr.split("\n", 1)[0]}`;
   }
 
   fill(): void {
