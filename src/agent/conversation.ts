@@ -1,4 +1,4 @@
-import { leaseStepToProto, type LeaseStep, tokenToProto } from "../api/convert/lease.ts";
+import { leaseStepToProto, type LeaseStep } from "../api/convert/lease.ts";
 import { agentPolicyFromProto } from "../api/convert/policy.ts";
 import {
   type LocalRecallStep,
@@ -6,7 +6,7 @@ import {
   ownerRecallFromProto,
   recallStages,
 } from "../api/convert/recall.ts";
-import { deviceToProto, sampleToProto } from "../api/convert/sample.ts";
+import { sampleToProto } from "../api/convert/sample.ts";
 import type { Settings } from "../config/settings.ts";
 import type { DeviceUuid, Sample } from "../core/device.ts";
 import { isLive } from "../core/lease.ts";
@@ -21,33 +21,25 @@ import type {
 import { every } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { Commands, Revoking } from "./commands.ts";
-import type { Devices } from "./devices.ts";
 import type { Fence } from "./disk/fence.ts";
 import type { EndedAttempts } from "./ended-attempts.ts";
+import { helloNow, type Introduced } from "./hello.ts";
 import type { KeptCheckpoints } from "./kept-checkpoints.ts";
-import type { LeaseRunner } from "./lease/lease-runner.ts";
-import type { LeaseTable } from "./lease/lease-table.ts";
 import { ControllerLink, type ControllerMessage, type LinkUser } from "./link/controller-link.ts";
 import type { Machine } from "./machine.ts";
 import type { LogReader } from "./log/log-reader.ts";
 import type { Pools } from "./pools.ts";
-import type { RecallBook } from "./recall/recall-book.ts";
 import type { AgentRecallDesk } from "./recall/recall-desk.ts";
 import type { Terms } from "./terms.ts";
 
-export interface ConversationParts {
-  readonly identity: Pick<Hello, "agentId" | "host" | "zone" | "version">;
+export interface ConversationParts extends Introduced {
   readonly addresses: readonly string[];
   readonly settings: Settings;
   readonly logger: Logger;
   readonly machine: Machine;
-  readonly devices: Devices;
-  readonly table: LeaseTable;
   readonly ended: EndedAttempts;
   readonly kept: KeptCheckpoints;
-  readonly fence: Fence;
   readonly pools: Pools;
-  readonly book: RecallBook;
   readonly desk: AgentRecallDesk;
   readonly terms: Terms;
   readonly commands: Commands;
@@ -149,20 +141,7 @@ export class Conversation implements LinkUser {
 
   hello(link: ControllerLink): Hello {
     this.#told.set(link, this.#parts.fence.newestLeader);
-    const { identity, devices, table, fence, book } = this.#parts;
-    const nowMs = this.#clock.nowMs();
-    return {
-      ...identity,
-      recallAddress: this.#recallAddress,
-      devices: devices.all().map(deviceToProto),
-      leases: table
-        .all()
-        .flatMap(stepsToTell)
-        .map((step) => leaseStepToProto(step, nowMs)),
-      tokens: [...fence.tokens()].map(([device, token]) => ({ device, token: tokenToProto(token) })),
-      newestLeader: fence.newestLeader ?? undefined,
-      recalls: book.open().map((step) => localRecallToProto(step, nowMs)),
-    };
+    return helloNow(this.#parts, this.#recallAddress, this.#clock.nowMs());
   }
 
   welcomed(link: ControllerLink, welcome: Welcome, helloSentAtMs: number): void {
@@ -330,28 +309,4 @@ export class Conversation implements LinkUser {
       runner.dispatch({ type: "rules", rules: pools.rulesFor(uuids, noticeMs) });
     }
   }
-}
-
-/** All that is unacknowledged, in order; where all is, the last step, so that the controller sees what lives here. */
-function stepsToTell(runner: LeaseRunner): readonly LeaseStep[] {
-  const { leaseId, token, devices, lastStep, unacknowledged, ladder } = runner.record;
-  if (unacknowledged.length > 0) return unacknowledged;
-  if (lastStep !== null) return [lastStep];
-  const { state, stateSinceMs, cause } = ladder;
-  const { mover, detail, recallId } = cause;
-  return [
-    {
-      leaseId,
-      token,
-      step: 0,
-      state,
-      atMs: stateSinceMs,
-      mover,
-      detail,
-      signalToStepMs: null,
-      recallId,
-      devices,
-      end: null,
-    },
-  ];
 }

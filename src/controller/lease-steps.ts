@@ -3,14 +3,8 @@ import type { LeaseStep as StepReport } from "../api/convert/lease.ts";
 import { settle } from "../core/settlement.ts";
 import type { Settlement } from "../core/ledger-event.ts";
 import { asGleanerError } from "../errors/gleaner-error.ts";
-import {
-  stepEvent,
-  type GuestRecord,
-  type LeaseStep,
-  type LeaseStore,
-  type StepRefusal,
-  type StepResult,
-} from "../store/lease-store.ts";
+import type { GuestRecord, LeaseStep, LeaseStore, StepRefusal, StepResult } from "../store/lease-store.ts";
+import { stepEvent } from "../store/lease-requests.ts";
 import type { GuestQueue } from "../queue/guest-queue.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";

@@ -2,12 +2,10 @@ import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { defaults } from "../config/defaults.ts";
 import type { DeviceUuid } from "../core/device.ts";
-import type { GuestState } from "../core/guest.ts";
-import { isLive, leaseTransitions, type Lease, type LiveLeaseState } from "../core/lease.ts";
-import type { LedgerEvent } from "../core/ledger-event.ts";
-import { budgetOf } from "../core/settlement.ts";
+import type { Lease } from "../core/lease.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { zoneKeys, type ZoneKeys } from "./keys.ts";
+import type { Candidate, HeldLead, Lead } from "./lead.ts";
 import { parseCauses, parseGuestRecord, parseLease } from "./lease-records.ts";
 import type {
   GuestRecord,
@@ -19,10 +17,12 @@ import type {
   StepRefusal,
   StepResult,
 } from "./lease-records.ts";
+import { changeOf, checkGrants, stepEvent } from "./lease-requests.ts";
 import { ask, askAll } from "./redis-error.ts";
 import { RequestIds } from "./request-ids.ts";
 import { defineScripts } from "./scripts.ts";
 
+export type * from "./lead.ts";
 export type * from "./lease-records.ts";
 
 /** Fields read, and leases renewed, by one command: Redis serves nobody else meanwhile. */
@@ -288,34 +288,6 @@ function reignOf(epoch: number, nonce: string): string {
   return `${epoch}:${nonce}`;
 }
 
-/** Who campaigns for the lead. */
-export interface Candidate {
-  /** The same for a controller that was started again, and nobody else's. */
-  readonly holder: string;
-  /** Where others reach it. */
-  readonly address: string;
-  readonly lockMs: number;
-}
-
-/** Another leads. */
-export interface HeldLead {
-  /** Its address. */
-  readonly heldBy: string;
-  /** Until its lock expires, unless it is held for longer. */
-  readonly leftMs: number;
-}
-
-export interface Lead {
-  readonly epoch: number;
-  /** Tells it from another leader of the same epoch. */
-  readonly nonce: string;
-  readonly generation: number;
-  /** Of the last token that was given. */
-  readonly number: number;
-  /** Aborts, with LEADERSHIP_LOST as its reason, at the first answer by which the books refuse this leader. */
-  readonly lost: AbortSignal;
-}
-
 type Reply = readonly [answer: string, detail: string];
 
 function* batches<T>(items: readonly T[]): Iterable<readonly T[]> {
@@ -332,53 +304,4 @@ function* eachLeaseOnce(steps: readonly LeaseStep[]): Iterable<readonly LeaseSte
     some.set(step.leaseId, step);
   }
   if (some.size > 0) yield [...some.values()];
-}
-
-/** The script sums by device, so a device may come once only. */
-function checkGrants({ guestId, grants, memoryLendableMib }: LendRequest): void {
-  const isSound =
-    grants.length > 0 &&
-    grants.length === memoryLendableMib.length &&
-    new Set(grants.map((grant) => grant.device)).size === grants.length &&
-    grants.every(
-      ({ sharePermille: share, memoryMib }) =>
-        Number.isInteger(share) && share >= 1 && share <= 1_000 && memoryMib >= 0,
-    );
-  if (!isSound) throw new GleanerError("INTERNAL", { problem: `unsound grants for guest ${guestId}` });
-}
-
-/** What the script needs of a step, the transition table among it: it is written down in the core only. */
-function changeOf(step: LeaseStep) {
-  const split = step.leaseId.lastIndexOf(":");
-  const after = Object.entries(leaseTransitions).filter(([, next]) => next[step.state]);
-  return {
-    ...step,
-    guestId: step.leaseId.slice(0, split),
-    attempt: Number(step.leaseId.slice(split + 1)),
-    after: Object.fromEntries(after.map(([before]) => [before, true])),
-    budget: step.settlement === null ? null : budgetOf(step.settlement),
-    liveGuestState: isLive(step.state) ? guestStates[step.state] : null,
-  };
-}
-
-const guestStates: Readonly<Record<LiveLeaseState, GuestState>> = {
-  starting: "starting",
-  running: "running",
-  paused: "paused",
-  vacating: "vacating",
-  killing: "vacating",
-};
-
-/** As the script writes it into the ledger with the step. */
-export function stepEvent({
-  leaseId,
-  state,
-  mover,
-  detail,
-  atMs,
-  signalToStepMs,
-  recallId,
-  settlement,
-}: LeaseStep): LedgerEvent {
-  return { type: "step", atMs, leaseId, state, mover, detail, signalToStepMs, recallId, settlement };
 }
