@@ -27,8 +27,8 @@ export interface DeviceResult {
   readonly decisions: readonly DeviceDecision[];
 }
 
-/** Told the policy at work and the part of its trace that was played, 0–1. */
-export type OnProgress = (policy: string, part: number) => void;
+/** Told the policy at work, and how much of all is done, 0–1; policies count as equally long. */
+export type OnProgress = (policy: string, done: number) => void;
 
 /** Plays each policy over the trace. Throws COMMAND_INVALID for policies that there are none of, before any is played. */
 export function backtestDevices(
@@ -43,11 +43,11 @@ export function backtestDevices(
     return { text, policy: make === null ? null : make(argument, context) };
   });
   const runs = idleRuns(trace, rules);
-  const results = choices.map(({ text, policy }): DeviceResult => {
+  const results = choices.map(({ text, policy }, index): DeviceResult => {
+    const onPart = (part: number) => onProgress(text, (index + part) / choices.length);
     const { tally, decisions } =
-      policy === null
-        ? playClairvoyant(trace, rules, runs)
-        : replayDevices(trace, rules, policy, (part) => onProgress(text, part));
+      policy === null ? playClairvoyant(trace, rules, runs) : replayDevices(trace, rules, policy, onPart);
+    onPart(1);
     return { policy: text, tally, decisions };
   });
   return { bounds: deviceBounds(runs, rules), deviceS: deviceSeconds(trace, rules), results };

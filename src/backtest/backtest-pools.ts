@@ -31,11 +31,13 @@ export function backtestPools(
     return { text, policy: make === null ? null : make(argument, context) };
   });
   const score = poolScorer(trace, rules);
-  return choices.map(({ text, policy }) => {
+  return choices.map(({ text, policy }, index) => {
+    const onPart = (part: number) => onProgress(text, (index + part) / choices.length);
     const decisions =
       policy === null
         ? clairvoyantLines(poolSeries(trace, rules), rules)
-        : replayPools(trace, rules, policy, (part) => onProgress(text, part));
+        : replayPools(trace, rules, policy, onPart);
+    onPart(1);
     const pools = score(decisions);
     return { policy: text, total: sumTallies(pools.map(({ tally }) => tally)), pools, decisions };
   });

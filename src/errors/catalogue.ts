@@ -260,6 +260,12 @@ export const catalogue = {
     message: "{path}: the trace has more than {what}.",
     remedy: "Split it by time or by pool; `gleaner backtest --until-s` takes its beginning.",
   },
+  PROMETHEUS_FAILED: {
+    status: "UNAVAILABLE",
+    message: "{url}, query {query} at {time}: {problem}",
+    remedy:
+      "Check the URL and the query in Prometheus itself; nothing was taken for idle, and nothing was kept.",
+  },
   GUEST_FILE_INVALID: {
     status: "INVALID_ARGUMENT",
     message: "{path}: {field}: {problem}",

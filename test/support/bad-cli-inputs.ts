@@ -89,6 +89,8 @@ export const cliBadInputs: readonly BadInput[] = [
   cli("a policy that is none", ["backtest", "--trace", "t.csv", "--policy", "magic"], {
     files: { "t.csv": `${traceHead}0,a,p,0,1\n` },
   }),
+  cli("a Prometheus that is none", ["backtest", "--prometheus", "localhost:9090", "--since", "2h"]),
+  cli("a Prometheus, and no time", ["backtest", "--prometheus", "http://localhost:9090"]),
   cli("decisions of two policies", [
     "backtest",
     "--trace",

@@ -26,37 +26,54 @@ const columns: TraceColumns = {
   ],
 };
 
+/** Takes readings in order of time and makes a trace of them. */
+export class DeviceTraceBuilder {
+  readonly #devices = new Names();
+  readonly #pools = new Names();
+  readonly #timesS = new Column(Float64Array);
+  readonly #firstRow = new Column(Uint32Array);
+  readonly #device = new Column(Uint32Array);
+  readonly #pool = new Column(Uint32Array);
+  readonly #utilPct = new Column(Float64Array);
+  readonly #memoryUsedMib = new Column(Float64Array);
+  #momentS = -Infinity;
+
+  get rows(): number {
+    return this.#device.length;
+  }
+
+  /** NaN for a reading that is missing. */
+  add(timeS: number, device: string, pool: string, utilPct: number, memoryUsedMib: number): void {
+    if (timeS > this.#momentS) {
+      this.#timesS.push(timeS);
+      this.#firstRow.push(this.rows);
+      this.#momentS = timeS;
+    }
+    this.#device.push(this.#devices.index(device));
+    this.#pool.push(this.#pools.index(pool));
+    this.#utilPct.push(utilPct);
+    this.#memoryUsedMib.push(memoryUsedMib);
+  }
+
+  build(): DeviceTrace {
+    this.#firstRow.push(this.rows);
+    return {
+      devices: this.#devices.list,
+      pools: this.#pools.list,
+      timesS: this.#timesS.values(),
+      firstRow: this.#firstRow.values(),
+      device: this.#device.values(),
+      pool: this.#pool.values(),
+      utilPct: this.#utilPct.values(),
+      memoryUsedMib: this.#memoryUsedMib.values(),
+    };
+  }
+}
+
 /** Reads the rows up to a time, s. Throws TRACE_INVALID, TRACE_TOO_LARGE, FILE_UNREADABLE. */
 export async function readDeviceTrace(path: string, untilS = Infinity): Promise<DeviceTrace> {
-  const devices = new Names();
-  const pools = new Names();
-  const timesS = new Column(Float64Array);
-  const firstRow = new Column(Uint32Array);
-  const device = new Column(Uint32Array);
-  const pool = new Column(Uint32Array);
-  const utilPct = new Column(Float64Array);
-  const memoryUsedMib = new Column(Float64Array);
-  let momentS = -1;
-  for await (const { timeS, names, numbers } of readTraceRows(path, columns, untilS)) {
-    if (timeS > momentS) {
-      timesS.push(timeS);
-      firstRow.push(device.length);
-      momentS = timeS;
-    }
-    device.push(devices.index(names[0]!));
-    pool.push(pools.index(names[1]!));
-    utilPct.push(numbers[0]!);
-    memoryUsedMib.push(numbers[1]!);
-  }
-  firstRow.push(device.length);
-  return {
-    devices: devices.list,
-    pools: pools.list,
-    timesS: timesS.values(),
-    firstRow: firstRow.values(),
-    device: device.values(),
-    pool: pool.values(),
-    utilPct: utilPct.values(),
-    memoryUsedMib: memoryUsedMib.values(),
-  };
+  const trace = new DeviceTraceBuilder();
+  for await (const { timeS, names, numbers } of readTraceRows(path, columns, untilS))
+    trace.add(timeS, names[0]!, names[1]!, numbers[0]!, numbers[1]!);
+  return trace.build();
 }

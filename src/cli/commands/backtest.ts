@@ -1,21 +1,19 @@
 import { Command, Option } from "commander";
-import { backtestDevices, type OnProgress } from "../../backtest/backtest-devices.ts";
+import { backtestDevices } from "../../backtest/backtest-devices.ts";
 import { backtestPools } from "../../backtest/backtest-pools.ts";
 import { writeDeviceDecisions, writePoolDecisions } from "../../backtest/decisions-csv.ts";
 import type { Shape } from "../../backtest/policies/registry.ts";
 import type { PolicyContext } from "../../backtest/policy.ts";
 import { defaultDeviceRules, defaultPoolRules, type RecallMode } from "../../backtest/rules.ts";
-import { readDeviceTrace } from "../../backtest/trace/device-trace.ts";
 import { readPoolTrace } from "../../backtest/trace/pool-trace.ts";
 import { GleanerError } from "../../errors/gleaner-error.ts";
+import { readDevices, type SourceOptions } from "../backtest-source.ts";
 import { devicesJson, devicesText, poolsJson, poolsText } from "../backtest-views.ts";
 import type { Cli } from "../cli.ts";
-import { formatDuration } from "../duration.ts";
-import { countOption, jsonOption, numberOption } from "../options.ts";
-import { ProgressLine } from "../progress-line.ts";
+import { countOption, durationOption, jsonOption, numberOption, parseInstant } from "../options.ts";
+import { TimeLeft } from "../time-left.ts";
 
-interface Options {
-  readonly trace: string;
+interface Options extends SourceOptions {
   readonly shape: Shape;
   readonly policy: readonly string[];
   readonly recall: RecallMode;
@@ -27,14 +25,13 @@ interface Options {
   readonly deviceMemMib: number;
   readonly meetingsPerGpuDayMax?: number;
   readonly waitedShareMax?: number;
-  readonly untilS: number;
   readonly seed: number;
   readonly decisions?: string;
   readonly json?: boolean;
 }
 
 const policiesDefault = ["lend-all", "age:900", "age:1800", "clairvoyant"];
-const progressAfterMs = 500;
+const queryTimeoutMs = 30_000;
 const { penaltyS, startS, vacateS, pauseBudgetS, guestMib, deviceMib } = defaultDeviceRules;
 
 export function command(cli: Cli): Command {
@@ -44,7 +41,17 @@ export function command(cli: Cli): Command {
 owners would have met a guest, and what nobody could exceed. A policy sees each moment when it comes, and nothing after it.
 Needs no controller.`,
     )
-    .requiredOption("--trace <path>", "CSV file, gzip or plain; docs/backtest.md says what it holds")
+    .option("--trace <path>", "CSV file, gzip or plain; docs/backtest.md says what it holds")
+    .option("--prometheus <url>", "devices: what it has recorded of dcgm-exporters, instead of a trace")
+    .option("--since <time>", "where that begins: ISO 8601, or how long ago (7d)", parseInstant)
+    .option("--until <time>", "where it ends; default: now", parseInstant)
+    .option("--pool-label <name>", "of its labels the one that names a GPU's pool; default: by its model")
+    .addOption(
+      durationOption("--query-timeout <duration>", "the longest that one of its queries may take").default(
+        queryTimeoutMs,
+        "30s",
+      ),
+    )
     .addOption(
       new Option("--shape <shape>", "what a line of it counts")
         .choices(["devices", "pools"])
@@ -89,10 +96,17 @@ async function run(cli: Cli, options: Options): Promise<void> {
     throw refused("--decisions takes one policy: name it with --policy");
   if (options.shape === "pools" && options.recall === "pause")
     throw refused("--recall pause is for traces of devices: pools do not say which GPU idles");
-  await (options.shape === "devices" ? runDevices : runPools)(cli, options);
+  if ((options.trace === undefined) === (options.prometheus === undefined))
+    throw refused("name one of --trace and --prometheus");
+  const timeLeft = new TimeLeft();
+  try {
+    await (options.shape === "devices" ? runDevices : runPools)(cli, options, timeLeft);
+  } finally {
+    timeLeft.end();
+  }
 }
 
-async function runDevices(cli: Cli, options: Options): Promise<void> {
+async function runDevices(cli: Cli, options: Options, timeLeft: TimeLeft): Promise<void> {
   const { recall, penaltyS, startS, vacateS, pauseBudgetS, guestMemMib, deviceMemMib } = options;
   const rules = {
     ...defaultDeviceRules,
@@ -104,9 +118,9 @@ async function runDevices(cli: Cli, options: Options): Promise<void> {
     guestMib: guestMemMib,
     deviceMib: deviceMemMib,
   };
-  const trace = await readDeviceTrace(options.trace, options.untilS);
-  const backtest = withProgress(options, (onProgress) =>
-    backtestDevices(trace, options.policy, contextOf(options, rules), onProgress),
+  const trace = await readDevices(options, timeLeft);
+  const backtest = backtestDevices(trace, options.policy, contextOf(options, rules), (policy, done) =>
+    timeLeft.show(policy, done),
   );
   if (options.decisions !== undefined)
     await writeDeviceDecisions(options.decisions, backtest.results[0]!.decisions);
@@ -114,12 +128,13 @@ async function runDevices(cli: Cli, options: Options): Promise<void> {
   else cli.print(devicesText(cli.paint, backtest));
 }
 
-async function runPools(cli: Cli, options: Options): Promise<void> {
+async function runPools(cli: Cli, options: Options, timeLeft: TimeLeft): Promise<void> {
   const { penaltyS, startS, vacateS } = options;
   const rules = { ...defaultPoolRules, penaltyS, startS, vacateS };
+  if (options.trace === undefined) throw refused("--shape pools needs --trace");
   const trace = await readPoolTrace(options.trace, options.untilS);
-  const results = withProgress(options, (onProgress) =>
-    backtestPools(trace, options.policy, contextOf(options, rules), onProgress),
+  const results = backtestPools(trace, options.policy, contextOf(options, rules), (policy, done) =>
+    timeLeft.show(policy, done),
   );
   if (options.decisions !== undefined) await writePoolDecisions(options.decisions, results[0]!.decisions);
   if (options.json === true) cli.printJson(poolsJson(results, rules));
@@ -129,22 +144,6 @@ async function runPools(cli: Cli, options: Options): Promise<void> {
 function contextOf<Rules>(options: Options, rules: Rules): PolicyContext<Rules> {
   const { meetingsPerGpuDayMax = null, waitedShareMax = null, seed } = options;
   return { rules, meetingsPerGpuDayMax, waitedShareMax, seed };
-}
-
-/** A line with the time left, from the pace so far; policies count as equally long. */
-function withProgress<T>({ policy }: Options, play: (onProgress: OnProgress) => T): T {
-  const line = new ProgressLine();
-  const beganMs = performance.now();
-  try {
-    return play((name, part) => {
-      const done = (policy.indexOf(name) + part) / policy.length;
-      const tookMs = performance.now() - beganMs;
-      if (done === 0 || tookMs < progressAfterMs) return;
-      line.show(`${name}: ${Math.floor(100 * done)} %, ${formatDuration((tookMs * (1 - done)) / done)} left`);
-    });
-  } finally {
-    line.end();
-  }
 }
 
 function secondsOption(flags: string, description: string, value: number): Option {
@@ -168,4 +167,5 @@ Examples:
   $ gleaner backtest --trace week.csv.gz --policy age:300,lend-all --recall pause --guest-mem-mib 16384
   $ gleaner backtest --trace pools.csv.gz --shape pools --policy age:900,nsigma:2,clairvoyant --penalty-s 900
   $ gleaner backtest --trace week.csv.gz --policy age:300 --decisions out.csv --json
+  $ gleaner backtest --prometheus http://prometheus:9090 --since 7d --pool-label Hostname
 `;
