@@ -2,6 +2,9 @@ import { GleanerError } from "../../errors/gleaner-error.ts";
 import type { MakeDevicePolicy, MakePoolPolicy } from "../policy.ts";
 import { ageDevices } from "./age-devices.ts";
 import { agePools } from "./age-pools.ts";
+import { learnedDevices } from "./learned-devices.ts";
+import { learnedPools } from "./learned-pools.ts";
+import { gfs } from "./gfs.ts";
 import { lendAllDevices, lendAllPools } from "./lend-all.ts";
 import { maxPeak, nSigma } from "./peak.ts";
 
@@ -15,6 +18,8 @@ interface Makers {
 /** Causal policies by the name before the colon, for the shapes that they can work on. A new one needs one line here. */
 const policies: Readonly<Record<string, Partial<Makers>>> = {
   age: { devices: ageDevices, pools: agePools },
+  learned: { devices: learnedDevices, pools: learnedPools },
+  gfs: { pools: gfs },
   "lend-all": { devices: lendAllDevices, pools: lendAllPools },
   "max-peak": { pools: maxPeak },
   nsigma: { pools: nSigma },
