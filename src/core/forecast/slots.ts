@@ -1,27 +1,27 @@
-/** A fixed number of values for each of many things, in one array: what would be a few hundred bytes an object otherwise. */
+/** Slots in one chunk: memory grows by it, and nothing is copied. */
+const chunkSlots = 1_024;
+
+/** A fixed number of values for each of many things, in a few arrays: as objects they would take several times the memory. */
 export class Slots<A extends Float64Array | Float32Array> {
-  readonly width: number;
-  #values: A;
   readonly #make: new (length: number) => A;
+  readonly #width: number;
+  readonly #chunks: A[] = [];
 
   constructor(make: new (length: number) => A, width: number) {
     this.#make = make;
-    this.width = width;
-    this.#values = new make(width * 16);
+    this.#width = width;
   }
 
-  /** The values of a slot; good until the next call of `clear`. */
+  /** The values of a slot that was cleared once. */
   of(slot: number): A {
-    return this.#values.subarray(slot * this.width, (slot + 1) * this.width) as A;
+    const at = (slot % chunkSlots) * this.#width;
+    return this.#chunks[Math.floor(slot / chunkSlots)]!.subarray(at, at + this.#width) as A;
   }
 
-  /** Makes room for a slot and sets its values to 0. */
+  /** Sets the values of a slot to 0; slots are taken into use one after the other. */
   clear(slot: number): void {
-    if ((slot + 1) * this.width > this.#values.length) {
-      const values = new this.#make(2 * (slot + 1) * this.width);
-      values.set(this.#values);
-      this.#values = values;
-    }
+    if (slot === this.#chunks.length * chunkSlots)
+      this.#chunks.push(new this.#make(chunkSlots * this.#width));
     this.of(slot).fill(0);
   }
 }
