@@ -38,7 +38,7 @@ describe("the simulator", { timeout: 180_000 }, () => {
 
   it.each(quickMutants)("finds a planted bug: $name", async (mutant) => {
     let found = 0;
-    await playSeeds({ seed, runs: 60, jobs: 1, mutant }, ({ violations }) => {
+    await playSeeds({ seed, runs: 150, jobs: 1, mutant }, ({ violations }) => {
       found += violations.length;
       return violations.length > 0 ? "enough" : "go on";
     });

@@ -25,6 +25,8 @@ import { telemetryOf } from "./telemetry.ts";
 
 /** How long whoever looks after a process takes to start it again. Ms of the world. */
 const restartMs = 500;
+/** Agents are not all there at once. Ms of the world. */
+const startsWithinMs = 50;
 
 export interface WorldPlan {
   readonly settings: Settings;
@@ -56,9 +58,13 @@ export class World {
   readonly controllers: ControllerProcess[];
   readonly agents: AgentProcess[];
   readonly outside: Life;
+  readonly #scheduler: Scheduler;
+  readonly #random: Random;
 
   constructor(parts: WorldParts) {
     const { scheduler, random, plan } = parts;
+    this.#scheduler = scheduler;
+    this.#random = random.fork("start");
     this.network = new Network(scheduler, random.fork("network"), { delayMs: 1, breaks: 0 });
     this.redis = new SimRedisServer({ host: new Host("redis", scheduler, epochMs), scheduler });
     this.outside = new Life(new Host("outside", scheduler, epochMs), scheduler);
@@ -81,7 +87,9 @@ export class World {
 
   start(): void {
     for (const controller of this.controllers) controller.start();
-    for (const agent of this.agents) agent.start();
+    // Some before a controller leads, some after, some while it begins to.
+    for (const agent of this.agents)
+      this.#scheduler.after(this.#random.between(0, startsWithinMs), () => agent.start());
   }
 }
 
