@@ -2,37 +2,15 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readPrometheus } from "../../src/backtest/sources/prometheus.ts";
-import { readDeviceTrace, type DeviceTrace } from "../../src/backtest/trace/device-trace.ts";
+import { readDeviceTrace } from "../../src/backtest/trace/device-trace.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { withDirectory } from "../support/backtest/figures.ts";
 import { startPrometheus, type RecordedSeries } from "../support/backtest/prometheus.ts";
+import { recordingOf } from "../support/backtest/recording.ts";
 import { runCli } from "../support/cli.ts";
 
 const sample = new URL("../../examples/sample.devices.csv.gz", import.meta.url).pathname;
 const sinceMs = Date.parse("2026-03-01T00:00:00Z");
-
-/** As if dcgm-exporters had been scraped while the trace was lived. */
-function recordingOf(trace: DeviceTrace): RecordedSeries[] {
-  return trace.devices.flatMap((device, index) => {
-    const rows = [...trace.timesS].flatMap((timeS, moment) => {
-      for (let row = trace.firstRow[moment]!; row < trace.firstRow[moment + 1]!; row++)
-        if (trace.device[row] === index) return [{ atMs: sinceMs + 1_000 * timeS, row }];
-      return [];
-    });
-    const pool = trace.pools[trace.pool[rows[0]!.row]!]!;
-    const labels = { UUID: device, gpu: "0", Hostname: "host", modelName: "NVIDIA H100", team: pool };
-    const series = (name: string, values: Float64Array) => ({
-      labels: { ...labels, __name__: name },
-      samples: rows
-        .filter(({ row }) => !Number.isNaN(values[row]))
-        .map(({ atMs, row }) => [atMs, String(values[row])] as const),
-    });
-    return [
-      series("DCGM_FI_DEV_GPU_UTIL", trace.utilPct),
-      series("DCGM_FI_DEV_FB_USED", trace.memoryUsedMib),
-    ];
-  });
-}
 
 const asking = {
   timeoutMs: 10_000,
@@ -58,7 +36,7 @@ async function read(series: readonly RecordedSeries[]) {
 describe("a backtest on what Prometheus has recorded", () => {
   it("decides as on the file from which it was recorded, whatever the pieces in which it is asked", async () => {
     await using prometheus = await startPrometheus(
-      recordingOf(await readDeviceTrace(sample)),
+      recordingOf(await readDeviceTrace(sample), sinceMs),
       (response, { rangeMs }) => {
         if (rangeMs <= 1_000_000) return false;
         response.writeHead(422).end("query processing would load too many samples");
