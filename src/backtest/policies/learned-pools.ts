@@ -1,19 +1,16 @@
 import { Reserve } from "../../core/reserve/reserve.ts";
-import { GleanerError } from "../../errors/gleaner-error.ts";
 import type { MakePoolPolicy } from "../policy.ts";
+import { numberArgument } from "./argument.ts";
 
 /**
- * The production forecast and rule. `waitedShareMax` limits the share of the owners' arriving GPUs that meet a lent one; as
- * `learned:met` the share of the ticks at which any does, for traces so coarse that many always arrive.
+ * The production forecast and rule. `learned`: `waitedShareMax` limits the share of the owners' arriving GPUs that meet a lent
+ * one; `learned:met`: the share of the ticks at which any does, for traces so coarse that many arrive at each. `learned:S`:
+ * an eviction counts S seconds instead of what the rules make it cost, so that the harvest can be seen against what owners bear.
  */
 export const learnedPools: MakePoolPolicy = (argument, { rules, waitedShareMax }) => {
-  const counts = argument ?? "waited";
-  if (counts !== "waited" && counts !== "met")
-    throw new GleanerError("COMMAND_INVALID", {
-      problem: `on pools, learned takes waited, met or nothing after a colon, not ${JSON.stringify(counts)}`,
-      command: "backtest",
-    });
+  const counts = argument === "met" ? "met" : "waited";
+  const planned = argument === null || argument === "met" ? null : numberArgument(argument, "learned", 900);
   const limit = waitedShareMax === null ? null : ({ counts, max: waitedShareMax } as const);
-  const reserve = new Reserve({ penaltyS: rules.penaltyS, vacateS: rules.vacateS, limit });
+  const reserve = new Reserve({ penaltyS: planned ?? rules.penaltyS, vacateS: rules.vacateS, limit });
   return { decide: ({ timeS, samples }) => reserve.decide(timeS, samples) };
 };

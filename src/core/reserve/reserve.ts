@@ -38,7 +38,7 @@ export interface ReserveSettings {
 }
 
 /** Hazards by which a rule picks are low in part by error: it plans with a penalty that is so much larger than the books'. */
-const CAUTION = 1.2;
+const CAUTION = 1.25;
 /** s; for what is measured in days, until the first step is known. */
 const STEP_GUESS_S = 60;
 /** GPUs: demand is a sum of parts, and not exact. */

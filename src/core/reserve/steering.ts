@@ -2,14 +2,14 @@ import { candidatePrices, countMeetings, Shadow, type Limit } from "./shadow.ts"
 
 const DAY_S = 86_400;
 /** How far back the candidates are compared. */
-const HALF_LIFE_S = 10 * DAY_S;
+const HALF_LIFE_S = 5 * DAY_S;
 /** What was met above or below the limit is made good over so much of the usual arrivals. Shorter costs harvest, longer holds the limit late. */
 const REPAY_S = 5 * DAY_S;
 /** … but over no fewer than would meet so many at the limit: one burst is no trend. */
 const REPAY_MEETINGS = 10;
 /** The limit is aimed at within these factors, whatever is to be made good. */
 const AIM_MIN = 0.25;
-const AIM_MAX = 2;
+const AIM_MAX = 3;
 
 /**
  * Holds an owner's limit: finds the price of a meeting at which the lending rule keeps it. Whatever is lent, demand is the same,
