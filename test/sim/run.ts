@@ -29,7 +29,7 @@ export interface Outcome {
 }
 
 /** How long a fault waits for a lease in its state. */
-const faultWaitsMsMax = 8_000;
+const faultWaitsMsMax = 15_000;
 /** From the end of the last guest on: by then nothing of it is left, and every device is lent once more. */
 const againMsMax = 30_000;
 
