@@ -48,7 +48,7 @@ it("I4: claims a guest whose lane was named into a connection that broke", async
   await redis.del(queueKeys(zone).lanesToAsk);
   await queue.refill();
   expect(headIds(queue)).toEqual([]);
-  await redis.client("KILL", "TYPE", "normal", "SKIPME", "yes");
+  await redis.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
   await vi.waitUntil(async () => {
     await queue.refill();
     return headIds(queue).length > 0;
