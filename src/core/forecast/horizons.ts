@@ -4,11 +4,11 @@ import { Slots } from "./slots.ts";
 const minuteMs = 60_000;
 /** Where what the chain says is held against what came of it. */
 export const horizonsMs = [1, 5, 15, 30, 60].map((minutes) => minutes * minuteMs);
-const halfLifeMs = 2 * 60 * minuteMs;
+const halfLifeMs = 4 * 60 * minuteMs;
 
 /** Of intercept, log-odds of staying idle as the chain says them, ln(age in minutes). */
 const believed = [0, 1, 0];
-const strength = [10, 30, 30];
+const strength = [3, 10, 10];
 /** What is kept of a question that is under way: the row without the intercept. */
 const width = 2;
 
