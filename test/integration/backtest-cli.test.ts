@@ -28,19 +28,20 @@ describe("gleaner backtest", () => {
     expect(rows[0]).toEqual(
       expect.arrayContaining(["policy", "net GPU-h", "of clairvoyant", "meetings/guest-h"]),
     );
-    expect(rows.slice(1, 5).map(([policy]) => policy)).toEqual([
+    expect(rows.slice(1, 6).map(([policy]) => policy)).toEqual([
+      "learned",
       "lend-all",
       "age:900",
       "age:1800",
       "clairvoyant",
     ]);
-    expect(rows[4]![3]).toBe("100.0 %");
+    expect(rows[5]![3]).toBe("100.0 %");
     expect(stdout).toMatch(/idle 46\.0 GPU-h; nobody nets more than [\d.]+/);
   });
 
   it.each([
-    { name: "devices", csv: devicesCsv, policies: ["age:100", "lend-all"] },
-    { name: "pools", csv: poolsCsv(), policies: ["age:100", "nsigma:1", "lend-all"] },
+    { name: "devices", csv: devicesCsv, policies: ["age:100", "lend-all", "learned"] },
+    { name: "pools", csv: poolsCsv(), policies: ["age:100", "nsigma:1", "lend-all", "learned"] },
   ])(
     "decides the same lines up to a time from the whole trace of $name and from its beginning",
     async ({ name, csv, policies }) => {

@@ -30,7 +30,7 @@ interface Options extends SourceOptions {
   readonly json?: boolean;
 }
 
-const policiesDefault = ["lend-all", "age:900", "age:1800", "clairvoyant"];
+const policiesDefault = ["learned", "lend-all", "age:900", "age:1800", "clairvoyant"];
 const queryTimeoutMs = 30_000;
 const { penaltyS, startS, vacateS, pauseBudgetS, guestMib, deviceMib } = defaultDeviceRules;
 
@@ -156,16 +156,18 @@ function refused(problem: string): GleanerError {
 
 const help = `
 Policies:
+  learned        Gleaner's own: a forecast that learns as it goes, and lends when that is worth more than to wait
   age:S          lend what has been idle for S seconds: 1800 is gpu-pruner's rule, 900 HTCondor's
   lend-all       lend what is idle, at once
   nsigma:N       pools: keep the mean and N deviations of the last day's demand free (Borg, EuroSys '21)
   max-peak[:N]   pools: as much, or the last day's 99th percentile, whichever is more
+  gfs            pools: the hourly peaks' forecast, with a quota that feedback steers (ASPLOS '26)
   clairvoyant    knows the future: the measure of the others
 
 Examples:
   $ gleaner backtest --trace examples/sample.devices.csv.gz
-  $ gleaner backtest --trace week.csv.gz --policy age:300,lend-all --recall pause --guest-mem-mib 16384
-  $ gleaner backtest --trace pools.csv.gz --shape pools --policy age:900,nsigma:2,clairvoyant --penalty-s 900
-  $ gleaner backtest --trace week.csv.gz --policy age:300 --decisions out.csv --json
+  $ gleaner backtest --trace week.csv.gz --policy learned,lend-all --recall pause --guest-mem-mib 16384
+  $ gleaner backtest --trace pools.csv.gz --shape pools --policy learned,nsigma:2,clairvoyant --penalty-s 900
+  $ gleaner backtest --trace week.csv.gz --policy learned --decisions out.csv --json
   $ gleaner backtest --prometheus http://prometheus:9090 --since 7d --pool-label Hostname
 `;
