@@ -7,7 +7,7 @@ const priceCount = 50;
 /** What was seen counts half after this time: a price that holds for a day lends where it costs owners least. */
 const halfLifeMs = dayMs;
 /** What is owed, or was spared, is made good within this time. */
-const repayMs = 4 * hourMs;
+const repayMs = 6 * hourMs;
 /** While it is, the goal stays within these multiples of the owner's number. */
 const goalLeast = 0.1;
 const goalMost = 2;

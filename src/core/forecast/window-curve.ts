@@ -7,9 +7,7 @@ export class WindowCurve implements SurvivalCurve {
   readonly #cumulative: Float64Array;
   readonly #sinceMs: number;
 
-  /**
-   * `horizonsMs` rise from above 0 and `survival` falls, in (0, 1); both of a moment `sinceMs` ago, and the device has been idle since.
-   */
+  /** `horizonsMs` rise from above 0, `survival` falls within (0, 1); said `sinceMs` ago of a device that is idle since. */
   constructor(horizonsMs: readonly number[], survival: ArrayLike<number>, sinceMs: number) {
     this.#horizonsMs = Float64Array.of(0, ...horizonsMs);
     this.#cumulative = Float64Array.from(this.#horizonsMs, (_, i) =>
