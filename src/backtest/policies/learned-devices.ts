@@ -30,6 +30,8 @@ class LearnedDevices implements DevicePolicy {
   readonly #forecast: DeviceForecast;
   readonly #price: MeetingPrice | null;
   readonly #stops = new Map<string, LendOrWait>();
+  /** All that were ever seen: an owner's number counts their days, telemetry or not. */
+  readonly #devices = new Set<string>();
   /** Guests that ran when they were last looked at. */
   readonly #running = new Set<string>();
   readonly #pausedAtS = new Map<string, number>();
@@ -124,8 +126,9 @@ class LearnedDevices implements DevicePolicy {
     }
     this.#meetings += meetings;
     if (!Number.isNaN(this.#lastS))
-      this.#price?.took(meetings, samples.length, (timeS - this.#lastS) * 1_000);
+      this.#price?.took(meetings, this.#devices.size, (timeS - this.#lastS) * 1_000);
     this.#lastS = timeS;
+    for (const { device } of samples) this.#devices.add(device);
   }
 }
 
