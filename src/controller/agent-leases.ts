@@ -45,9 +45,10 @@ export class AgentLeases {
     const { fleet, log, reign } = this.#parts;
     const reported = new Set<string>();
     for (const report of reports) {
-      reported.add(report.leaseId);
       const live = fleet.leases.get(report.leaseId);
+      // Under an older token it is another lease: the name was given again after Redis came back older.
       const known = live !== undefined && compareTokens(live.lease.token, report.token) === 0;
+      if (known) reported.add(report.leaseId);
       if (known || !isLive(report.state)) {
         this.report(session, report);
         if (live !== undefined) this.#parts.orders.repeat(live);
