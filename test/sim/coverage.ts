@@ -28,6 +28,8 @@ export function rowOf(fault: Fault, leader: string): string {
       return `${fault.kind} ${role(fault.process)}`;
     case "cut":
       return `cut ${role(fault.from)} > ${role(fault.to)}`;
+    case "isolate":
+      return "agent isolated";
     case "jump":
     case "drift":
       return `clock ${fault.kind} ${role(fault.host)}`;

@@ -13,6 +13,8 @@ export type Fault = {
   | { readonly kind: "kill" | "stop"; readonly process: string }
   | { readonly kind: "reboot"; readonly host: string }
   | { readonly kind: "cut"; readonly from: string; readonly to: string }
+  /** From all controllers; each way for its own time. */
+  | { readonly kind: "isolate"; readonly host: string; readonly outMs: number; readonly backMs: number }
   | { readonly kind: "jump"; readonly host: string; readonly byMs: number }
   | { readonly kind: "drift"; readonly host: string; readonly rate: number }
   | { readonly kind: "disk_full"; readonly host: string }
@@ -76,6 +78,8 @@ function drawFault(random: Random, controllers: readonly string[], hosts: readon
     "reboot",
     "cut",
     "cut",
+    "isolate",
+    "isolate",
     "jump",
     "drift",
     "disk_full",
@@ -92,6 +96,10 @@ function drawFault(random: Random, controllers: readonly string[], hosts: readon
     case "reboot":
     case "disk_full":
       return { ...when, kind, host: random.pick(hosts) };
+    case "isolate": {
+      const [outMs, backMs] = [random.between(0, longestMs), random.between(0, longestMs)];
+      return { ...when, lastsMs: Math.max(outMs, backMs), kind, host: random.pick(hosts), outMs, backMs };
+    }
     case "cut": {
       const [one, other] = random.pick([
         [random.pick(controllers), random.pick(hosts)],

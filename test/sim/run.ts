@@ -334,6 +334,14 @@ class Run {
         network.cut(fault.from, fault.to);
         later(() => network.mend(fault.from, fault.to));
         break;
+      case "isolate":
+        for (const { name } of this.#world.controllers) {
+          network.cut(fault.host, name);
+          network.cut(name, fault.host);
+          this.#scheduler.after(fault.outMs, () => network.mend(fault.host, name));
+          this.#scheduler.after(fault.backMs, () => network.mend(name, fault.host));
+        }
+        break;
       case "jump":
         this.#hostOf(fault.host)?.jump(fault.byMs);
         break;

@@ -184,7 +184,7 @@ function drawGuests(random: Random, devicesPerHostMax: number): PlannedGuest[] {
       cancelAtMs,
       spec: { ...guestSpec(key, shape, random.int(0, 2)), tenant },
       program: {
-        workMs: random.between(500, 8_000),
+        workMs: random.between(500, random.chance(0.3) ? 25_000 : 8_000),
         checkpointEveryMs: random.between(500, 2_000),
         leavesAfterMs: random.chance(0.15) ? Infinity : random.exponential(300),
         diesAfterMs: random.chance(0.1) ? random.between(1_200, 4_000) : random.exponential(5),
