@@ -120,10 +120,15 @@ export class Fleet {
     live.lease = { ...live.lease, ...change };
     if (change.state !== "paused") live.resume = null;
     if (isLive(change.state)) return;
-    this.leases.delete(live.lease.id);
-    if (change.state === "quarantined") this.unproven.set(live.lease.id, live);
-    else this.unproven.delete(live.lease.id);
-    for (const grant of live.lease.grants) this.devices.get(grant.device)?.leases.delete(live.lease.id);
+    const { id, grants } = live.lease;
+    const held = [
+      this.leases,
+      this.unproven,
+      ...grants.map(({ device }) => this.devices.get(device)?.leases),
+    ];
+    // After Redis came back older another lease may go by the same name.
+    for (const leases of held) if (leases?.get(id) === live) leases.delete(id);
+    if (change.state === "quarantined") this.unproven.set(id, live);
   }
 
   /** How many devices a pool has. */

@@ -101,8 +101,12 @@ export class LeaseSteps {
    * the attempt was worth where the report cannot tell.
    */
   take(told: StepReport, acknowledge: () => void = () => {}, settlement?: Settlement): void {
-    const live = this.#fleet.leases.get(told.leaseId) ?? this.#fleet.unproven.get(told.leaseId);
-    if (live === undefined || compareTokens(live.lease.token, told.token) !== 0) {
+    const { leases, unproven } = this.#fleet;
+    const named = [leases.get(told.leaseId), unproven.get(told.leaseId)];
+    const live = named.find(
+      (each) => each !== undefined && compareTokens(each.lease.token, told.token) === 0,
+    );
+    if (live === undefined) {
       this.#needsNoBooking(told, acknowledge);
       return;
     }
