@@ -121,7 +121,7 @@ export class LeaseRunner {
 
   dispatch(first: LadderEvent, atMs = this.#clock.nowMs()): void {
     if (this.#closed) return;
-    const events = [first];
+    const events = [this.#wentMeanwhile(atMs) ? ({ type: "emptied" } as const) : first];
     const steps: LadderStep[] = [];
     for (let event = events.shift(); event !== undefined; event = events.shift()) {
       const { ladder, actions, steps: taken } = advance(this.record.ladder, event, atMs);
@@ -144,6 +144,12 @@ export class LeaseRunner {
     // Renewals come often and are kept for all leases at once.
     if (steps.length > 0 || first.type !== "renewed") this.#journal.saveSoon();
     this.#schedule();
+  }
+
+  /** This process, or the machine, stood still while the proof came due: what can be seen now comes first. */
+  #wentMeanwhile(nowMs: number): boolean {
+    const { state, proofByMs } = this.record.ladder;
+    return state === "killing" && proofByMs !== null && nowMs >= proofByMs && this.isGone();
   }
 
   /** Sees what has become of the processes. Cheap; called when the kernel or the launcher has news, and now and then. */
