@@ -1,6 +1,7 @@
+import { relative } from "node:path";
 import { parseArgs } from "node:util";
 import { GleanerError, asGleanerError } from "../src/errors/gleaner-error.ts";
-import type { Bench, BenchValues } from "./harness/bench.ts";
+import type { Bench, BenchPaths, BenchValues } from "./harness/bench.ts";
 import { benchNames, loadBench } from "./harness/discover.ts";
 import { renderTable } from "./harness/table.ts";
 
@@ -24,16 +25,20 @@ async function main(args: readonly string[]): Promise<void> {
   const names = await benchNames();
   if (!names.includes(name)) throw wrong(`There is no bench ${name}; there are ${names.join(", ")}.`);
   const bench = await loadBench(name);
-  const { json, values } = readOptions(bench, rest);
-  const result = await bench.run(values);
+  const { json, values, paths } = readOptions(bench, rest);
+  const result = await bench.run(values, paths);
   process.stdout.write(
     `${json ? JSON.stringify({ bench: bench.name, ...result }) : renderTable(bench, result)}\n`,
   );
 }
 
-function readOptions(bench: Bench, args: readonly string[]): { json: boolean; values: BenchValues } {
+function readOptions(
+  bench: Bench,
+  args: readonly string[],
+): { json: boolean; values: BenchValues; paths: BenchPaths } {
   const names = Object.keys(bench.options);
-  const given = parse(args, names.map(kebab));
+  const pathsOf = Object.entries(bench.paths ?? {});
+  const given = parse(args, [...names, ...pathsOf.map(([name]) => name)].map(kebab));
   const values: Record<string, number> = {};
   for (const name of names) {
     const text = given[kebab(name)];
@@ -42,16 +47,17 @@ function readOptions(bench: Bench, args: readonly string[]): { json: boolean; va
       throw wrong(`--${kebab(name)} ${String(text)}: use a number of at least 0.`);
     values[name] = value;
   }
-  return { json: given["json"] === true, values };
+  const paths = pathsOf.map(([name, { value }]) => [name, String(given[kebab(name)] ?? value)]);
+  return { json: given["json"] === true, values, paths: Object.fromEntries(paths) };
 }
 
-function parse(args: readonly string[], numbers: readonly string[]) {
+function parse(args: readonly string[], names: readonly string[]) {
   try {
     return parseArgs({
       args: [...args],
       options: {
         json: { type: "boolean" },
-        ...Object.fromEntries(numbers.map((name) => [name, { type: "string" as const }])),
+        ...Object.fromEntries(names.map((name) => [name, { type: "string" as const }])),
       },
     }).values as Record<string, string | boolean | undefined>;
   } catch (thrown) {
@@ -66,6 +72,8 @@ async function help(): Promise<string> {
     lines.push(`  ${name.padEnd(10)} ${bench.summary}`);
     for (const [option, { value, help: text }] of Object.entries(bench.options))
       lines.push(`             --${kebab(option)} N  ${text} (${value})`);
+    for (const [option, { value, help: text }] of Object.entries(bench.paths ?? {}))
+      lines.push(`             --${kebab(option)} PATH  ${text} (${relative(process.cwd(), value)})`);
   }
   return `${lines.join("\n")}\n\nWith --json one object {"bench", "params", "metrics"}; without, a table with the targets beside the figures.\n`;
 }

@@ -7,8 +7,10 @@ export interface Bench {
   readonly targets: Readonly<Record<string, Target>>;
   /** By name, as `--name-in-kebab-case NUMBER`. */
   readonly options: Readonly<Record<string, BenchOption>>;
+  /** By name, as `--name-in-kebab-case PATH`. */
+  readonly paths?: Readonly<Record<string, BenchPath>>;
   /** Names of metrics end in their unit. */
-  run(options: BenchValues): Promise<BenchResult>;
+  run(options: BenchValues, paths: BenchPaths): Promise<BenchResult>;
 }
 
 export type Target = { readonly max: number } | { readonly min: number };
@@ -17,6 +19,13 @@ export interface BenchOption {
   readonly value: number;
   readonly help: string;
 }
+
+export interface BenchPath {
+  readonly value: string;
+  readonly help: string;
+}
+
+export type BenchPaths = Readonly<Record<string, string>>;
 
 export type BenchValues = Readonly<Record<string, number>>;
 

@@ -1,0 +1,86 @@
+import { backtestDevices, type DeviceBacktest } from "../../src/backtest/backtest-devices.ts";
+import { defaultDeviceRules, type DeviceRules } from "../../src/backtest/rules.ts";
+import { readDeviceTrace, type DeviceTrace } from "../../src/backtest/trace/device-trace.ts";
+import { held, offBy, type Figures, type Section } from "./figures.ts";
+import { interpolate, type Point } from "./interpolate.ts";
+
+const dayS = 86_400;
+const hourS = 3_600;
+const pauseRules: DeviceRules = { ...defaultDeviceRules, mode: "pause" };
+/** What a meeting counts, s: from never leaving to leaving soon. */
+const meetingS = [0, 30, 50, 70, 100, 130, 160, 200, 250, 300, 400, 500];
+
+export const devices: Section = {
+  trace: "genai.devices.csv.gz",
+  targets: {
+    killShareOfNovacate60: { min: 0.964 },
+    killShareOfNovacate300: { min: 0.846 },
+    killShareOfNovacate900: { min: 0.64 },
+    "pauseShareOfVacateAt6.9": { min: 0.91 },
+    "pauseShareOfVacateAt5.7": { min: 0.88 },
+    ...Object.fromEntries(
+      ["kill30", "kill24", "kill12", "kill6", "pause90", "pause70", "pause50", "pause30"].map((setting) => [
+        `${setting}PerGpuDayOffBy`,
+        held,
+      ]),
+    ),
+  },
+  async measure(path) {
+    const trace = await readDeviceTrace(path);
+    return { ...killFigures(trace), ...pauseFigures(trace), ...heldFigures(trace) };
+  },
+};
+
+function killFigures(trace: DeviceTrace): Figures {
+  return Object.fromEntries(
+    [60, 300, 900].map((penaltyS) => {
+      const { bounds, results } = play(trace, { ...defaultDeviceRules, penaltyS }, "learned");
+      return [`killShareOfNovacate${penaltyS}`, results[0]!.tally.netS / bounds.novacateS];
+    }),
+  );
+}
+
+/** At owners' pauses per guest-hour. */
+function pauseFigures(trace: DeviceTrace): Figures {
+  const netShares: Point[] = [];
+  const evictions: Point[] = [];
+  for (const s of meetingS) {
+    const { bounds, results } = play(trace, pauseRules, `learned:${s}`);
+    const { netS, runningS, ownerPauses, ends } = results[0]!.tally;
+    const pauses = ownerPauses / (runningS / hourS);
+    netShares.push([pauses, netS / bounds.vacateS]);
+    evictions.push([pauses, ends.owner / (runningS / hourS)]);
+  }
+  return Object.fromEntries(
+    [6.9, 5.7, 4.2].flatMap((pauses) => [
+      [`pauseShareOfVacateAt${pauses}`, interpolate(netShares, pauses)],
+      [`pauseEvictionsPerHourAt${pauses}`, interpolate(evictions, pauses)],
+    ]),
+  );
+}
+
+function heldFigures(trace: DeviceTrace): Figures {
+  const settings = [
+    ...[30, 24, 12, 6].map((max) => ({ max, rules: defaultDeviceRules })),
+    ...[90, 70, 50, 30].map((max) => ({ max, rules: pauseRules })),
+  ];
+  return Object.fromEntries(
+    settings.flatMap(({ max, rules }) => {
+      const { deviceS, results } = play(trace, rules, "learned", max);
+      const realised = results[0]!.tally.meetings / (deviceS / dayS);
+      return [
+        [`${rules.mode}${max}PerGpuDayRealised`, realised],
+        [`${rules.mode}${max}PerGpuDayOffBy`, offBy(realised, max)],
+      ];
+    }),
+  );
+}
+
+function play(
+  trace: DeviceTrace,
+  rules: DeviceRules,
+  policy: string,
+  meetingsPerGpuDayMax: number | null = null,
+): DeviceBacktest {
+  return backtestDevices(trace, [policy], { rules, meetingsPerGpuDayMax, waitedShareMax: null, seed: 1 });
+}
