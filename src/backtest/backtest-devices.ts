@@ -7,6 +7,8 @@ import {
   type DeviceDecision,
   type DeviceReplay,
 } from "./replay/device-replay.ts";
+import { DeviceHarvest, idleOverTime, traceBuckets } from "./report/device-harvest.ts";
+import { ForecastCheck, type ForecastFigures } from "./report/forecast-check.ts";
 import type { DeviceRules } from "./rules.ts";
 import { deviceBounds, type DeviceBounds } from "./score/device-bounds.ts";
 import type { DeviceTally } from "./score/device-tally.ts";
@@ -17,6 +19,8 @@ export interface DeviceBacktest {
   readonly bounds: DeviceBounds;
   /** Each device from its first sample to the trace's end. */
   readonly deviceS: number;
+  /** In each of the buckets of the results' harvests, GPU-seconds. */
+  readonly idleS: readonly number[];
   readonly results: readonly DeviceResult[];
 }
 
@@ -25,6 +29,9 @@ export interface DeviceResult {
   readonly policy: string;
   readonly tally: DeviceTally;
   readonly decisions: readonly DeviceDecision[];
+  readonly harvest: DeviceHarvest;
+  /** null: a policy without one. */
+  readonly forecast: ForecastFigures | null;
 }
 
 /** Told the policy at work, and how much of all is done, 0–1; policies count as equally long. */
@@ -43,23 +50,34 @@ export function backtestDevices(
     return { text, policy: make === null ? null : make(argument, context) };
   });
   const runs = idleRuns(trace, rules);
+  const buckets = traceBuckets(trace, rules.holdS);
   const results = choices.map(({ text, policy }, index): DeviceResult => {
     const onPart = (part: number) => onProgress(text, (index + part) / choices.length);
+    const harvest = new DeviceHarvest(buckets, rules);
+    const check = new ForecastCheck(rules.holdS);
     const { tally, decisions } =
-      policy === null ? playClairvoyant(trace, rules, runs) : replayDevices(trace, rules, policy, onPart);
+      policy === null
+        ? playClairvoyant(trace, rules, runs, harvest)
+        : replayDevices(trace, rules, check.watch(policy), onPart, () => harvest);
     onPart(1);
-    return { policy: text, tally, decisions };
+    return { policy: text, tally, decisions, harvest, forecast: check.finish() };
   });
-  return { bounds: deviceBounds(runs, rules), deviceS: deviceSeconds(trace, rules), results };
+  return {
+    bounds: deviceBounds(runs, rules),
+    deviceS: deviceSeconds(trace, rules),
+    idleS: idleOverTime(runs, buckets),
+    results,
+  };
 }
 
 function playClairvoyant(
   trace: DeviceTrace,
   rules: DeviceRules,
   runs: readonly (readonly IdleRun[])[],
+  harvest: DeviceHarvest,
 ): DeviceReplay {
   const decisions = clairvoyantDecisions(trace.devices, runs, rules);
-  return { tally: playDecisions(trace, rules, decisions), decisions };
+  return { tally: playDecisions(trace, rules, decisions, () => harvest), decisions };
 }
 
 function deviceSeconds({ timesS, firstRow, device, devices }: DeviceTrace, { holdS }: DeviceRules): number {

@@ -2,6 +2,7 @@ import type { OnProgress } from "./backtest-devices.ts";
 import { clairvoyantLines } from "./policies/clairvoyant-pools.ts";
 import { choosePolicy } from "./policies/registry.ts";
 import type { PolicyContext } from "./policy.ts";
+import { poolFlow, type PoolFlow } from "./report/pool-flow.ts";
 import { replayPools, type PoolDecision } from "./replay/pool-replay.ts";
 import type { PoolRules } from "./rules.ts";
 import { poolBounds } from "./score/pool-bounds.ts";
@@ -16,6 +17,7 @@ export interface PoolResult {
   readonly total: PoolTally;
   readonly pools: readonly { readonly pool: string; readonly tally: PoolTally }[];
   readonly decisions: readonly PoolDecision[];
+  readonly flow: PoolFlow;
 }
 
 /** Plays each policy over the trace. Throws COMMAND_INVALID for policies that there are none of, before any is played. */
@@ -31,15 +33,15 @@ export function backtestPools(
     return { text, policy: make === null ? null : make(argument, context) };
   });
   const score = poolScorer(trace, rules);
+  const series = poolSeries(trace, rules);
   return choices.map(({ text, policy }, index) => {
     const onPart = (part: number) => onProgress(text, (index + part) / choices.length);
     const decisions =
-      policy === null
-        ? clairvoyantLines(poolSeries(trace, rules), rules)
-        : replayPools(trace, rules, policy, onPart);
+      policy === null ? clairvoyantLines(series, rules) : replayPools(trace, rules, policy, onPart);
     onPart(1);
     const pools = score(decisions);
-    return { policy: text, total: sumTallies(pools.map(({ tally }) => tally)), pools, decisions };
+    const total = sumTallies(pools.map(({ tally }) => tally));
+    return { policy: text, total, pools, decisions, flow: poolFlow(series, rules, decisions) };
   });
 }
 

@@ -1,4 +1,5 @@
 import type { DeviceUuid, OwnerState } from "../core/device.ts";
+import type { SurvivalCurve } from "../core/survival-table.ts";
 import type { DeviceRules, PoolRules } from "./rules.ts";
 
 /**
@@ -19,6 +20,8 @@ export interface DevicePolicy {
    * none before it. Read after each `decide`, later than its moment; absent or Infinity: with the next samples. Nothing is asked after the last sample.
    */
   readonly wakeAtS?: number;
+  /** How long the policy believes that a device stays idle from now on, right after `decide`; null: it cannot say. Absent: it has no forecast. */
+  curve?(device: DeviceUuid, timeS: number): SurvivalCurve | null;
 }
 
 export interface DeviceMoment {

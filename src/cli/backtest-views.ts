@@ -1,7 +1,9 @@
 import type { DeviceBacktest, DeviceResult } from "../backtest/backtest-devices.ts";
 import type { PoolResult } from "../backtest/backtest-pools.ts";
+import type { TimeBuckets } from "../backtest/report/time-buckets.ts";
 import type { DeviceRules, PoolRules } from "../backtest/rules.ts";
 import { poolNetS, type PoolTally } from "../backtest/score/pool-tally.ts";
+import { forecastLines, harvestLines } from "./backtest-charts.ts";
 import type { Colors } from "./cli.ts";
 import { table } from "./table.ts";
 
@@ -10,12 +12,13 @@ const dayS = 86_400;
 
 /** What a backtest found, as JSON and as text; docs/backtest.md says what each figure means. */
 
-export function devicesJson({ bounds, deviceS, results }: DeviceBacktest, rules: DeviceRules) {
+export function devicesJson({ bounds, deviceS, idleS, results }: DeviceBacktest, rules: DeviceRules) {
   return {
     shape: "devices",
     rules,
     bounds,
-    policies: results.map(({ policy, tally }) => ({
+    overTime: { ...bucketsJson(results[0]?.harvest.buckets), idleS },
+    policies: results.map(({ policy, tally, harvest, forecast }) => ({
       policy,
       netS: tally.netS,
       grossS: tally.grossS,
@@ -34,6 +37,8 @@ export function devicesJson({ bounds, deviceS, results }: DeviceBacktest, rules:
       wastedShare: ratio(tally.runningS - tally.usefulS, tally.runningS),
       violations: tally.violations,
       ignored: tally.ignored,
+      overTime: { netS: harvest.netS, grossS: harvest.grossS },
+      forecast,
     })),
   };
 }
@@ -57,6 +62,11 @@ export function devicesText(paint: Colors, backtest: DeviceBacktest): string {
     "",
     `idle ${hours(bounds.idleS)} GPU-h; nobody nets more than ${hours(bounds.novacateS)} without leaving before the owner comes,` +
       ` nor than ${hours(bounds.vacateS)} at all`,
+    ...harvestLines(
+      paint,
+      results.map(({ policy, harvest: { buckets, netS } }) => ({ policy, buckets, netS })),
+    ),
+    ...results.flatMap(({ policy, forecast }) => forecastLines(paint, policy, forecast)),
   ].join("\n");
 }
 
@@ -91,9 +101,11 @@ export function poolsJson(results: readonly PoolResult[], rules: PoolRules) {
   return {
     shape: "pools",
     rules,
-    policies: results.map(({ policy, total, pools }) => ({
+    overTime: bucketsJson(results[0]?.flow.buckets),
+    policies: results.map(({ policy, total, pools, flow: { buckets: _, ...overTime } }) => ({
       policy,
       total: figures(total),
+      overTime,
       pools: pools.map(({ pool, tally }) => ({ pool, ...figures(tally) })),
     })),
   };
@@ -121,6 +133,10 @@ export function poolsText(paint: Colors, results: readonly PoolResult[], rules: 
     lines.push(
       "",
       `idle ${hours(first.total.idleS)} GPU-h; nobody nets more than ${hours(first.total.exactS)} on the trace's ticks`,
+      ...harvestLines(
+        paint,
+        results.map(({ policy, flow: { buckets, netS } }) => ({ policy, buckets, netS })),
+      ),
     );
   return lines.join("\n");
 }
@@ -137,6 +153,10 @@ const poolHead = [
   "evictions",
   "violations",
 ];
+
+function bucketsJson(buckets: TimeBuckets | undefined) {
+  return { beginS: buckets?.beginS, bucketS: buckets?.widthS };
+}
 
 /** null where there is nothing to divide by. */
 function ratio(part: number, whole: number): number | null {

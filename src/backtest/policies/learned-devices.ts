@@ -7,6 +7,7 @@ import {
 import { DeviceForecast, defaultDeviceForecastSettings } from "../../core/forecast/device-forecast.ts";
 import { LendOrWait, type LeaseCosts } from "../../core/forecast/lend-or-wait.ts";
 import { MeetingPrice } from "../../core/forecast/meeting-price.ts";
+import type { SurvivalCurve } from "../../core/survival-table.ts";
 import type {
   DeviceAction,
   DeviceMoment,
@@ -70,6 +71,10 @@ class LearnedDevices implements DevicePolicy {
       } else if (state === "running") this.#running.add(device);
     }
     return actions;
+  }
+
+  curve(device: string, timeS: number): SurvivalCurve | null {
+    return this.#forecast.curve(device, timeS * 1_000);
   }
 
   #decideOn(

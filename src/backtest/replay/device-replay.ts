@@ -1,6 +1,7 @@
 import type { DeviceMoment, DevicePolicy, DeviceSample, DeviceVerb } from "../policy.ts";
 import type { DeviceRules } from "../rules.ts";
 import { DeviceGame } from "../score/device-game.ts";
+import type { LeaseWatch } from "../score/device-lease.ts";
 import { DeviceTally } from "../score/device-tally.ts";
 import type { DeviceTrace } from "../trace/device-trace.ts";
 
@@ -16,6 +17,9 @@ export interface DeviceReplay {
   readonly decisions: readonly DeviceDecision[];
 }
 
+/** Who is told of the leases of a device; null: nobody. */
+type WatchOf = (device: string) => LeaseWatch | null;
+
 /**
  * Plays a policy over a trace on the trace's own clock. Its decisions end with the last sample. `onProgress` is told the part that
  * was played, 0–1, now and then.
@@ -25,8 +29,9 @@ export function replayDevices(
   rules: DeviceRules,
   policy: DevicePolicy,
   onProgress: (part: number) => void,
+  watchOf: WatchOf = () => null,
 ): DeviceReplay {
-  const table = new DeviceTable(trace, rules);
+  const table = new DeviceTable(trace, rules, watchOf);
   const decisions: DeviceDecision[] = [];
   const decide = (timeS: number, samples: readonly DeviceSample[]) => {
     for (const { device, action, reason } of policy.decide(table.moment(timeS, samples))) {
@@ -53,8 +58,9 @@ export function playDecisions(
   trace: DeviceTrace,
   rules: DeviceRules,
   decisions: readonly Omit<DeviceDecision, "reason">[],
+  watchOf: WatchOf = () => null,
 ): DeviceTally {
-  const table = new DeviceTable(trace, rules);
+  const table = new DeviceTable(trace, rules, watchOf);
   let next = 0;
   const actBefore = (timeS: number) => {
     for (; next < decisions.length && decisions[next]!.timeS < timeS; next++) {
@@ -82,10 +88,12 @@ class DeviceTable {
   readonly #tally: DeviceTally;
   readonly #games: Map<string, DeviceGame>;
 
-  constructor(trace: DeviceTrace, rules: DeviceRules) {
+  constructor(trace: DeviceTrace, rules: DeviceRules, watchOf: WatchOf) {
     this.#trace = trace;
     this.#tally = new DeviceTally(rules);
-    this.#games = new Map(trace.devices.map((device) => [device, new DeviceGame(rules, this.#tally)]));
+    this.#games = new Map(
+      trace.devices.map((device) => [device, new DeviceGame(rules, this.#tally, watchOf(device))]),
+    );
     this.traceEndS = trace.timesS.at(-1)! + rules.holdS;
   }
 

@@ -1,7 +1,7 @@
 import type { OwnerState } from "../../core/device.ts";
 import type { DeviceVerb, GuestState } from "../policy.ts";
 import type { DeviceRules } from "../rules.ts";
-import { DeviceLease, type EndCause } from "./device-lease.ts";
+import { DeviceLease, type EndCause, type LeaseWatch } from "./device-lease.ts";
 import type { DeviceTally } from "./device-tally.ts";
 import { OwnerTimeline } from "./owner-timeline.ts";
 
@@ -13,11 +13,13 @@ export class DeviceGame {
   readonly timeline: OwnerTimeline;
   readonly #rules: DeviceRules;
   readonly #tally: DeviceTally;
+  readonly #watch: LeaseWatch | null;
   #lease: DeviceLease | null = null;
 
-  constructor(rules: DeviceRules, tally: DeviceTally) {
+  constructor(rules: DeviceRules, tally: DeviceTally, watch: LeaseWatch | null) {
     this.#rules = rules;
     this.#tally = tally;
+    this.#watch = watch;
     this.timeline = new OwnerTimeline(rules, (atS, owner, fits) => this.#onSegment(atS, owner, fits));
   }
 
@@ -39,7 +41,7 @@ export class DeviceGame {
     const lease = this.#lease;
     const canPause = this.#rules.mode === "pause";
     if (verb === "lend" && lease === null) {
-      if (owner === "idle" && fits) this.#lease = new DeviceLease(atS);
+      if (owner === "idle" && fits) this.#lease = new DeviceLease(atS, this.#watch);
       else this.#tally.violations += 1;
     } else if (verb === "vacate" && lease !== null)
       // Beside an owner at work a guest is frozen and can save nothing.
@@ -82,6 +84,7 @@ export class DeviceGame {
   #end(lease: DeviceLease, atS: number, cause: EndCause): void {
     lease.end(atS);
     this.#tally.add(lease, cause);
+    this.#watch?.ended(lease, cause, atS);
     this.#lease = null;
   }
 }

@@ -8,6 +8,13 @@ export function endCostS(rules: DeviceRules, cause: EndCause): number {
   return rules.vacateS + (byOwner ? rules.penaltyS : 0);
 }
 
+/** Told of what guests did, lease by lease. */
+export interface LeaseWatch {
+  /** A guest ran without a pause. */
+  ran(fromS: number, toS: number): void;
+  ended(lease: DeviceLease, cause: EndCause, atS: number): void;
+}
+
 /** A guest on a device: how long it ran, and whether and by whom it is paused. */
 export class DeviceLease {
   readonly beginS: number;
@@ -21,16 +28,18 @@ export class DeviceLease {
   sawBusy = false;
   /** An owner has met the guest while it ran. */
   met = false;
+  readonly #watch: LeaseWatch | null;
   #runningSinceS: number;
 
-  constructor(atS: number) {
+  constructor(atS: number, watch: LeaseWatch | null) {
     this.beginS = atS;
     this.#runningSinceS = atS;
+    this.#watch = watch;
   }
 
   pause(atS: number, byOwner: boolean): void {
     if (this.pausedSinceS === null) {
-      this.runningS += atS - this.#runningSinceS;
+      this.#stop(atS);
       this.pausedSinceS = atS;
       this.sawBusy = false;
     }
@@ -45,6 +54,11 @@ export class DeviceLease {
   }
 
   end(atS: number): void {
-    if (this.pausedSinceS === null) this.runningS += atS - this.#runningSinceS;
+    if (this.pausedSinceS === null) this.#stop(atS);
+  }
+
+  #stop(atS: number): void {
+    this.runningS += atS - this.#runningSinceS;
+    this.#watch?.ran(this.#runningSinceS, atS);
   }
 }

@@ -23,33 +23,58 @@ export interface PoolTally extends PoolBounds {
 }
 
 export function tallyLevels(series: PoolSeries, levels: PoolLevels, bounds: PoolBounds): PoolTally {
-  const { demand, idle, creditS, gapNext } = series;
-  const { lent, violations, over } = levels;
+  const { idle, creditS, gapNext } = series;
+  const { violations, over } = levels;
   const sums = { lentS: 0, idleS: 0, starts: 0, returns: 0, evictions: 0, arrivals: 0, waited: 0 };
   const ticks = { lentTicks: 0, shortTicks: 0 };
+  for (const { tick, lent, starts, returns, evictions, arrivals, waited } of levelTicks(series, levels)) {
+    sums.lentS += lent * creditS[tick]!;
+    sums.idleS += idle[tick]! * creditS[tick]!;
+    sums.starts += starts;
+    sums.returns += returns;
+    sums.evictions += evictions;
+    sums.arrivals += arrivals;
+    sums.waited += waited;
+    if (evictions > 0) ticks.shortTicks += 1;
+    if (gapNext[tick] === 0 && lent > 0) ticks.lentTicks += 1;
+  }
+  return { ...sums, ...ticks, ...bounds, violations, over };
+}
+
+/** What happens at a tick: owners take back what they need, then the level changes; GPUs. */
+interface LevelTick {
+  readonly tick: number;
+  /** From here on. */
+  readonly lent: number;
+  readonly starts: number;
+  /** At a tick that a gap follows all that is lent. */
+  readonly returns: number;
+  readonly evictions: number;
+  readonly arrivals: number;
+  readonly waited: number;
+}
+
+export function* levelTicks(
+  { demand, idle, gapNext }: PoolSeries,
+  { lent }: PoolLevels,
+): Generator<LevelTick> {
   let came = 0;
   for (const [tick, now] of lent.entries()) {
     const known = tick > 0 && gapNext[tick - 1] === 0;
-    const evicted = Math.max(0, came - idle[tick]!);
-    const held = came - evicted;
-    const rise = known ? Math.max(0, demand[tick]! - demand[tick - 1]!) : 0;
-    sums.lentS += now * creditS[tick]!;
-    sums.idleS += idle[tick]! * creditS[tick]!;
-    sums.starts += Math.max(0, now - held);
-    sums.returns += Math.max(0, held - now);
-    sums.evictions += evicted;
-    sums.arrivals += rise;
-    sums.waited += Math.min(evicted, rise);
-    if (evicted > 0) ticks.shortTicks += 1;
-    if (gapNext[tick] === 0) {
-      if (now > 0) ticks.lentTicks += 1;
-      came = now;
-    } else {
-      sums.returns += now;
-      came = 0;
-    }
+    const evictions = Math.max(0, came - idle[tick]!);
+    const held = came - evictions;
+    const arrivals = known ? Math.max(0, demand[tick]! - demand[tick - 1]!) : 0;
+    came = gapNext[tick] === 0 ? now : 0;
+    yield {
+      tick,
+      lent: now,
+      starts: Math.max(0, now - held),
+      returns: Math.max(0, held - now) + (now - came),
+      evictions,
+      arrivals,
+      waited: Math.min(evictions, arrivals),
+    };
   }
-  return { ...sums, ...ticks, ...bounds, violations, over };
 }
 
 /** Several pools as one. */
