@@ -38,6 +38,16 @@ export interface PoolRules {
   readonly gapSteps: number;
 }
 
+/** For traces of owners' jobs. */
+export interface JobRules extends PoolRules {
+  /** Owners' work ÷ what the cluster can do from the first submission to the last: says how large it is. */
+  readonly load: number;
+  /** How often a policy is asked. */
+  readonly tickS: number;
+  /** Between two checkpoints of a guest; an eviction loses what it did since the last. */
+  readonly checkpointS: number;
+}
+
 export const defaultDeviceRules: DeviceRules = {
   mode: "kill",
   penaltyS: 300,
@@ -58,4 +68,11 @@ export const defaultPoolRules: PoolRules = {
   vacateS: 10,
   leadS: 5,
   gapSteps: 3,
+};
+
+export const defaultJobRules: JobRules = {
+  ...defaultPoolRules,
+  load: 0.8,
+  tickS: 60,
+  checkpointS: 300,
 };

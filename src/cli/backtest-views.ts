@@ -1,5 +1,6 @@
-import type { DeviceBacktest, DeviceResult } from "../backtest/backtest-devices.ts";
+import type { DeviceBacktest } from "../backtest/backtest-devices.ts";
 import type { PoolResult } from "../backtest/backtest-pools.ts";
+import { deviceFigures, hours, poolFigures, ratio } from "../backtest/report/policy-tables.ts";
 import type { TimeBuckets } from "../backtest/report/time-buckets.ts";
 import type { DeviceRules, PoolRules } from "../backtest/rules.ts";
 import { poolNetS, type PoolTally } from "../backtest/score/pool-tally.ts";
@@ -44,44 +45,18 @@ export function devicesJson({ bounds, deviceS, idleS, results }: DeviceBacktest,
 }
 
 export function devicesText(paint: Colors, backtest: DeviceBacktest): string {
-  const { bounds, deviceS, results } = backtest;
-  const row = ({ policy, tally }: DeviceResult) => [
-    policy,
-    hours(tally.netS),
-    hours(tally.grossS),
-    share(tally.netS, bounds.novacateS),
-    per(tally.meetings, tally.runningS / hourS),
-    per(tally.meetings, deviceS / dayS),
-    share(tally.earlyReturns, tally.leases),
-    String(tally.ends.owner),
-    share(tally.runningS - tally.usefulS, tally.runningS),
-    String(tally.violations),
-  ];
+  const { bounds, results } = backtest;
+  const { head, rows } = deviceFigures(backtest);
+  const harvests = results.map(({ policy, harvest: { buckets, netS } }) => ({ policy, buckets, netS }));
   return [
-    table(paint, deviceHead, results.map(row)),
+    table(paint, head, rows),
     "",
     `idle ${hours(bounds.idleS)} GPU-h; nobody nets more than ${hours(bounds.novacateS)} without leaving before the owner comes,` +
       ` nor than ${hours(bounds.vacateS)} at all`,
-    ...harvestLines(
-      paint,
-      results.map(({ policy, harvest: { buckets, netS } }) => ({ policy, buckets, netS })),
-    ),
+    ...harvestLines(paint, harvests),
     ...results.flatMap(({ policy, forecast }) => forecastLines(paint, policy, forecast)),
   ].join("\n");
 }
-
-const deviceHead = [
-  "policy",
-  "net GPU-h",
-  "gross",
-  "of clairvoyant",
-  "meetings/guest-h",
-  "meetings/GPU-day",
-  "early returns",
-  "evictions",
-  "wasted",
-  "violations",
-];
 
 export function poolsJson(results: readonly PoolResult[], rules: PoolRules) {
   const figures = (tally: PoolTally) => {
@@ -112,22 +87,9 @@ export function poolsJson(results: readonly PoolResult[], rules: PoolRules) {
 }
 
 export function poolsText(paint: Colors, results: readonly PoolResult[], rules: PoolRules): string {
-  const row = ({ policy, total }: PoolResult) => {
-    const netS = poolNetS(total, rules);
-    return [
-      policy,
-      hours(netS),
-      hours(total.lentS),
-      share(netS, total.exactS),
-      share(total.lentS, total.idleS),
-      share(total.waited, total.arrivals),
-      per(total.evictions, total.lentS / hourS),
-      share(total.shortTicks, total.lentTicks),
-      String(total.evictions),
-      String(total.violations),
-    ];
-  };
-  const lines = [table(paint, poolHead, results.map(row))];
+  const tallies = results.map(({ policy, total }) => ({ name: policy, tally: total }));
+  const { head, rows } = poolFigures("policy", tallies, rules);
+  const lines = [table(paint, head, rows)];
   const [first] = results;
   if (first !== undefined)
     lines.push(
@@ -141,38 +103,6 @@ export function poolsText(paint: Colors, results: readonly PoolResult[], rules: 
   return lines.join("\n");
 }
 
-const poolHead = [
-  "policy",
-  "net GPU-h",
-  "lent",
-  "of clairvoyant",
-  "lent of idle",
-  "owners waited",
-  "evictions/lent-h",
-  "short ticks",
-  "evictions",
-  "violations",
-];
-
 function bucketsJson(buckets: TimeBuckets | undefined) {
   return { beginS: buckets?.beginS, bucketS: buckets?.widthS };
-}
-
-/** null where there is nothing to divide by. */
-function ratio(part: number, whole: number): number | null {
-  return whole === 0 ? null : part / whole;
-}
-
-function hours(seconds: number): string {
-  return (seconds / hourS).toFixed(1);
-}
-
-function share(part: number, whole: number): string {
-  const value = ratio(part, whole);
-  return value === null ? "–" : `${(100 * value).toFixed(1)} %`;
-}
-
-function per(count: number, whole: number): string {
-  const value = ratio(count, whole);
-  return value === null ? "–" : value.toFixed(2);
 }

@@ -19,6 +19,8 @@ export interface DeviceTrace {
 }
 
 const columns: TraceColumns = {
+  time: "time_s",
+  repeats: false,
   names: ["device", "pool"],
   numbers: [
     { name: "gpu_util_pct", most: 100, empty: NaN },

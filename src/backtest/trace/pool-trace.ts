@@ -20,6 +20,8 @@ export interface PoolTrace {
 const gpusMax = 1e7;
 
 const columns: TraceColumns = {
+  time: "time_s",
+  repeats: false,
   names: ["pool"],
   numbers: [
     { name: "gpus_total", most: gpusMax, empty: null },

@@ -1,16 +1,22 @@
 import { GleanerError } from "../../errors/gleaner-error.ts";
 import { readCsvLines, traceInvalid } from "../../telemetry/csv-lines.ts";
 
-/** What the lines of a trace hold beside `time_s`. */
+/** What the lines of a trace hold. */
 export interface TraceColumns {
-  /** Columns of names. The first says of whom the line speaks: at most one line of it at one time. */
+  /** By which they are in order. */
+  readonly time: "time_s" | "submit_s";
+  /** Columns of names. The first says of whom the line speaks. */
   readonly names: readonly string[];
+  /** Whether it may speak of the same one again at the same time. */
+  readonly repeats: boolean;
   readonly numbers: readonly NumberColumn[];
 }
 
 interface NumberColumn {
   readonly name: string;
   readonly most: number;
+  /** Counts of what cannot be parted, from 1 on. */
+  readonly whole?: boolean;
   /** What an empty field is: NaN for a missing reading, which is never idleness; null: refused. */
   readonly empty: number | null;
   /** The trace may lack the column; its fields are then as if empty. */
@@ -24,7 +30,6 @@ export interface TraceRow {
   readonly numbers: number[];
 }
 
-const timeColumn = "time_s";
 const keysMax = 100_000;
 /** In columns they take up to 0.6 GB. */
 const rowsMax = 20_000_000;
@@ -58,13 +63,16 @@ export async function* readTraceRows(
     const timeS = toNumber(time, Number.MAX_SAFE_INTEGER);
     if (timeS > untilS) break;
     if (fields.length !== width) throw refuse(`${fields.length} fields instead of ${width}`);
-    if (Number.isNaN(timeS)) throw refuse(`time_s is ${JSON.stringify(time)}; it must be a number from 0 on`);
-    if (timeS < before) throw refuse(`time_s goes back from ${before} to ${timeS}; sort the file by time`);
+    if (Number.isNaN(timeS))
+      throw refuse(`${columns.time} is ${JSON.stringify(time)}; it must be a number from 0 on`);
+    if (timeS < before)
+      throw refuse(`${columns.time} goes back from ${before} to ${timeS}; sort the file by time`);
     const problem = fillRow(row, columns, places, fields);
     if (problem !== null) throw refuse(problem);
     row.timeS = timeS;
     const key = row.names[0]!;
-    if (lastS.get(key) === timeS) throw refuse(`a second line of ${columns.names[0]!} ${key} at ${timeS} s`);
+    if (!columns.repeats && lastS.get(key) === timeS)
+      throw refuse(`a second line of ${columns.names[0]!} ${key} at ${timeS} s`);
     lastS.set(key, timeS);
     if (lastS.size > keysMax) throw tooLarge(`${keysMax} ${columns.names[0]!}s`);
     if (++rows > rowsMax) throw tooLarge(`${rowsMax} lines`);
@@ -81,11 +89,11 @@ export async function* readTraceRows(
 
 /** Where in a line each column stands: the time, the names, the numbers; -1 for one that the trace lacks. */
 function placesOf(
-  { names, numbers }: TraceColumns,
+  { time, names, numbers }: TraceColumns,
   header: readonly string[],
   refuse: (problem: string) => GleanerError,
 ): readonly number[] {
-  const known = [timeColumn, ...names, ...numbers.map(({ name }) => name)];
+  const known = [time, ...names, ...numbers.map(({ name }) => name)];
   const optional = new Set(numbers.flatMap(({ name, optional }) => (optional === true ? [name] : [])));
   const said = JSON.stringify(header.join().slice(0, 100));
   const strange = header.find((name) => !known.includes(name));
@@ -112,11 +120,14 @@ function fillRow(
       return `${column} is ${JSON.stringify(name)}; a name is letters, digits and ._:/-`;
     row.names[nth++ - 1] = name;
   }
-  for (const { name, most, empty } of numbers) {
+  for (const { name, most, empty, whole = false } of numbers) {
     const text = fields[places[nth]!] ?? "";
     const value = text === "" && empty !== null ? empty : toNumber(text, most);
-    if (Number.isNaN(value) && (text !== "" || empty === null))
-      return `${name} is ${JSON.stringify(text)}; it must be a number from 0 to ${most}${empty === null ? "" : ", or empty"}`;
+    const wrong = Number.isNaN(value) || (whole && !(Number.isInteger(value) && value >= 1));
+    if (wrong && (text !== "" || empty === null)) {
+      const wanted = whole ? `a whole number from 1 to ${most}` : `a number from 0 to ${most}`;
+      return `${name} is ${JSON.stringify(text)}; it must be ${wanted}${empty === null ? "" : ", or empty"}`;
+    }
     row.numbers[nth++ - 1 - names.length] = value;
   }
   return null;

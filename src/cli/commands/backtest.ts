@@ -1,20 +1,32 @@
 import { Command, Option } from "commander";
 import { backtestDevices } from "../../backtest/backtest-devices.ts";
+import { backtestJobs } from "../../backtest/backtest-jobs.ts";
 import { backtestPools } from "../../backtest/backtest-pools.ts";
 import { writeDeviceDecisions, writePoolDecisions } from "../../backtest/decisions-csv.ts";
-import type { Shape } from "../../backtest/policies/registry.ts";
+import { clairvoyant, type Shape } from "../../backtest/policies/registry.ts";
 import type { PolicyContext } from "../../backtest/policy.ts";
-import { defaultDeviceRules, defaultPoolRules, type RecallMode } from "../../backtest/rules.ts";
+import {
+  defaultDeviceRules,
+  defaultJobRules,
+  defaultPoolRules,
+  type RecallMode,
+} from "../../backtest/rules.ts";
+import { readJobTrace } from "../../backtest/trace/job-trace.ts";
+import { deviceReport } from "../../backtest/report/device-report.ts";
+import { originFrom, type Origin } from "../../backtest/report/origin.ts";
+import { poolReport } from "../../backtest/report/pool-report.ts";
 import { readPoolTrace } from "../../backtest/trace/pool-trace.ts";
+import { writeText } from "../../backtest/write-text.ts";
 import { GleanerError } from "../../errors/gleaner-error.ts";
 import { readDevices, type SourceOptions } from "../backtest-source.ts";
+import { jobsJson, jobsText } from "../backtest-job-views.ts";
 import { devicesJson, devicesText, poolsJson, poolsText } from "../backtest-views.ts";
 import type { Cli } from "../cli.ts";
 import { countOption, durationOption, jsonOption, numberOption, parseInstant } from "../options.ts";
 import { TimeLeft } from "../time-left.ts";
 
 interface Options extends SourceOptions {
-  readonly shape: Shape;
+  readonly shape: Shape | "jobs";
   readonly policy: readonly string[];
   readonly recall: RecallMode;
   readonly penaltyS: number;
@@ -23,14 +35,18 @@ interface Options extends SourceOptions {
   readonly pauseBudgetS: number;
   readonly guestMemMib: number;
   readonly deviceMemMib: number;
+  readonly load: number;
+  readonly checkpointS: number;
   readonly meetingsPerGpuDayMax?: number;
   readonly waitedShareMax?: number;
   readonly seed: number;
   readonly decisions?: string;
+  readonly html?: string;
   readonly json?: boolean;
 }
 
 const policiesDefault = ["learned", "lend-all", "age:900", "age:1800", "clairvoyant"];
+const causalDefault = policiesDefault.filter((name) => name !== clairvoyant);
 const queryTimeoutMs = 30_000;
 const { penaltyS, startS, vacateS, pauseBudgetS, guestMib, deviceMib } = defaultDeviceRules;
 
@@ -54,7 +70,7 @@ Needs no controller.`,
     )
     .addOption(
       new Option("--shape <shape>", "what a line of it counts")
-        .choices(["devices", "pools"])
+        .choices(["devices", "pools", "jobs"])
         .default("devices"),
     )
     .addOption(
@@ -76,16 +92,32 @@ Needs no controller.`,
       numberOption("--device-mem-mib <MiB>", "of each device; traces do not tell", 0).default(deviceMib),
     )
     .addOption(
+      numberOption("--load <x>", "jobs: of the clusters that they are played on", 0.01, 1).default(
+        defaultJobRules.load,
+      ),
+    )
+    .addOption(
+      numberOption("--checkpoint-s <s>", "jobs: between two checkpoints of a guest", 1).default(
+        defaultJobRules.checkpointS,
+      ),
+    )
+    .addOption(
       numberOption("--meetings-per-gpu-day-max <n>", "devices: how often a return may find a guest", 0),
     )
     .addOption(
-      numberOption("--waited-share-max <x>", "pools: share of arriving GPUs that may find one lent", 0, 1),
+      numberOption(
+        "--waited-share-max <x>",
+        "pools, jobs: share of arriving GPUs that may find one lent",
+        0,
+        1,
+      ),
     )
     .addOption(
       numberOption("--until-s <s>", "read the trace up to this time only", 0).default(Infinity, "all of it"),
     )
     .addOption(countOption("--seed <n>", "of whatever is random in a policy", 0).default(1))
     .option("--decisions <path>", "write what the policy (one) decided, as CSV")
+    .option("--html <path>", "write a report with charts: one file that needs nothing else")
     .addOption(jsonOption())
     .addHelpText("after", help)
     .action((options: Options) => run(cli, options));
@@ -94,13 +126,13 @@ Needs no controller.`,
 async function run(cli: Cli, options: Options): Promise<void> {
   if (options.decisions !== undefined && options.policy.length !== 1)
     throw refused("--decisions takes one policy: name it with --policy");
-  if (options.shape === "pools" && options.recall === "pause")
-    throw refused("--recall pause is for traces of devices: pools do not say which GPU idles");
+  if (options.shape !== "devices" && options.recall === "pause")
+    throw refused(`--recall pause is for traces of devices: ${options.shape} do not say which GPU idles`);
   if ((options.trace === undefined) === (options.prometheus === undefined))
     throw refused("name one of --trace and --prometheus");
   const timeLeft = new TimeLeft();
   try {
-    await (options.shape === "devices" ? runDevices : runPools)(cli, options, timeLeft);
+    await runs[options.shape](cli, options, timeLeft);
   } finally {
     timeLeft.end();
   }
@@ -124,6 +156,8 @@ async function runDevices(cli: Cli, options: Options, timeLeft: TimeLeft): Promi
   );
   if (options.decisions !== undefined)
     await writeDeviceDecisions(options.decisions, backtest.results[0]!.decisions);
+  if (options.html !== undefined)
+    await writeText(options.html, [deviceReport(trace, rules, backtest, originOf(cli, options))]);
   if (options.json === true) cli.printJson(devicesJson(backtest, rules));
   else cli.print(devicesText(cli.paint, backtest));
 }
@@ -137,8 +171,30 @@ async function runPools(cli: Cli, options: Options, timeLeft: TimeLeft): Promise
     timeLeft.show(policy, done),
   );
   if (options.decisions !== undefined) await writePoolDecisions(options.decisions, results[0]!.decisions);
+  if (options.html !== undefined)
+    await writeText(options.html, [poolReport(trace, rules, results, originOf(cli, options))]);
   if (options.json === true) cli.printJson(poolsJson(results, rules));
   else cli.print(poolsText(cli.paint, results, rules));
+}
+
+async function runJobs(cli: Cli, options: Options, timeLeft: TimeLeft): Promise<void> {
+  const { penaltyS, startS, vacateS, load, checkpointS } = options;
+  const rules = { ...defaultJobRules, penaltyS, startS, vacateS, load, checkpointS };
+  if (options.trace === undefined) throw refused("--shape jobs needs --trace");
+  if (options.decisions !== undefined) throw refused("--decisions is for devices and pools");
+  const policies = options.policy === policiesDefault ? causalDefault : options.policy;
+  const trace = await readJobTrace(options.trace, options.untilS);
+  const backtest = backtestJobs(trace, policies, contextOf(options, rules), (policy, done) =>
+    timeLeft.show(policy, done),
+  );
+  if (options.json === true) cli.printJson(jobsJson(backtest, rules));
+  else cli.print(jobsText(cli.paint, backtest));
+}
+
+const runs = { devices: runDevices, pools: runPools, jobs: runJobs };
+
+function originOf({ words }: Cli, { trace, prometheus }: Options): Origin {
+  return originFrom(trace ?? prometheus!, words);
 }
 
 function contextOf<Rules>(options: Options, rules: Rules): PolicyContext<Rules> {
@@ -162,12 +218,15 @@ Policies:
   nsigma:N       pools: keep the mean and N deviations of the last day's demand free (Borg, EuroSys '21)
   max-peak[:N]   pools: as much, or the last day's 99th percentile, whichever is more
   gfs            pools: the hourly peaks' forecast, with a quota that feedback steers (ASPLOS '26)
-  clairvoyant    knows the future: the measure of the others
+  clairvoyant    knows the future: the measure of the others; not of jobs
+Jobs are played by the policies of pools.
 
 Examples:
   $ gleaner backtest --trace examples/sample.devices.csv.gz
   $ gleaner backtest --trace week.csv.gz --policy learned,lend-all --recall pause --guest-mem-mib 16384
   $ gleaner backtest --trace pools.csv.gz --shape pools --policy learned,nsigma:2,clairvoyant --penalty-s 900
+  $ gleaner backtest --trace jobs.csv.gz --shape jobs --load 0.8
   $ gleaner backtest --trace week.csv.gz --policy learned --decisions out.csv --json
+  $ gleaner backtest --trace week.csv.gz --html report.html
   $ gleaner backtest --prometheus http://prometheus:9090 --since 7d --pool-label Hostname
 `;
