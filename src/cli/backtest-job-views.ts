@@ -1,6 +1,6 @@
 import type { JobBacktest, JobResult } from "../backtest/backtest-jobs.ts";
 import type { JobRules } from "../backtest/rules.ts";
-import { hours, ratio, share } from "./backtest-views.ts";
+import { hours, ratio, share } from "../backtest/report/policy-tables.ts";
 import type { Colors } from "./cli.ts";
 import { table } from "./table.ts";
 
