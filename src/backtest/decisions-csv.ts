@@ -1,8 +1,6 @@
-import { createWriteStream } from "node:fs";
-import { pipeline } from "node:stream/promises";
-import { GleanerError } from "../errors/gleaner-error.ts";
 import type { DeviceDecision } from "./replay/device-replay.ts";
 import type { PoolDecision } from "./replay/pool-replay.ts";
+import { writeText } from "./write-text.ts";
 
 const reasonPattern = /^[a-z0-9_]*$/;
 
@@ -42,11 +40,5 @@ async function write<Decision extends { readonly reason: string }>(
       yield `${toText(decision)},${decision.reason}\n`;
     }
   }
-  try {
-    await pipeline(lines, createWriteStream(path));
-  } catch (thrown) {
-    const { code, message } = thrown as NodeJS.ErrnoException;
-    if (code === undefined) throw thrown;
-    throw new GleanerError("FILE_UNWRITABLE", { path, problem: message }, { cause: thrown });
-  }
+  await writeText(path, lines());
 }

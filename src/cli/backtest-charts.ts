@@ -1,11 +1,11 @@
 import type { ForecastFigures } from "../backtest/report/forecast-check.ts";
+import { percent } from "../backtest/report/policy-tables.ts";
 import type { TimeBuckets } from "../backtest/report/time-buckets.ts";
 import type { Colors } from "./cli.ts";
 import { table } from "./table.ts";
 
 const marksMax = 60;
 const marks = "▁▂▃▄▅▆▇█";
-const percent = (value: number | null) => (value === null ? "–" : `${(100 * value).toFixed(1)} %`);
 
 interface OverTime {
   readonly policy: string;

@@ -1,0 +1,60 @@
+import type { DeviceBacktest } from "../backtest-devices.ts";
+import type { DeviceRules } from "../rules.ts";
+import type { DeviceTrace } from "../trace/device-trace.ts";
+import { deviceMap } from "./device-map.ts";
+import { harvestCharts } from "./html/harvest-charts.ts";
+import { mapChart } from "./html/map-chart.ts";
+import { page } from "./html/page.ts";
+import { reliabilityChart } from "./html/reliability-chart.ts";
+import { survivalChart } from "./html/survival-chart.ts";
+import { figuresTable, tableSection } from "./html/tables.ts";
+import type { Origin } from "./origin.ts";
+import { deviceFigures, hours } from "./policy-tables.ts";
+
+/** A backtest of devices as one HTML file; the map shows what the first policy lent. */
+export function deviceReport(
+  trace: DeviceTrace,
+  rules: DeviceRules,
+  backtest: DeviceBacktest,
+  origin: Origin,
+): string {
+  const { idleS, results } = backtest;
+  const [first] = results;
+  const seen = `${trace.devices.length} devices of ${trace.pools.length} pools, ${trace.device.length} readings`;
+  const spanS = trace.timesS.at(-1)! - trace.timesS[0]!;
+  return page({
+    origin,
+    summary: `${seen} in ${hours(spanS)} h. Guests are ended (kill) or paused at an owner's return: ${rules.mode}.`,
+    rules,
+    body: [
+      tableSection("Policies", figuresTable(deviceFigures(backtest))),
+      tableSection("What nobody exceeds", boundsTable(backtest)),
+      ...(first === undefined
+        ? []
+        : [
+            ...harvestCharts(
+              first.harvest.buckets,
+              idleS,
+              results.map(({ policy, harvest: { netS } }) => ({ policy, netS })),
+            ),
+            mapChart(first.policy, deviceMap(trace, rules, first.decisions)),
+          ]),
+      ...results.flatMap(({ policy, forecast }) =>
+        forecast === null
+          ? []
+          : [reliabilityChart(policy, forecast.reliability), survivalChart(policy, forecast.survival)],
+      ),
+    ],
+  });
+}
+
+function boundsTable({ bounds }: DeviceBacktest) {
+  return figuresTable({
+    head: ["bound", "GPU-h"],
+    rows: [
+      ["all idle time", hours(bounds.idleS)],
+      ["the best that never leaves before the owner comes (novacate)", hours(bounds.novacateS)],
+      ["the best that may (vacate)", hours(bounds.vacateS)],
+    ],
+  });
+}

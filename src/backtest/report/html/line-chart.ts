@@ -1,0 +1,65 @@
+import { axes, type AxisNames } from "./axes.ts";
+import { axis, label } from "./axis.ts";
+import { figure, plot, round } from "./figure.ts";
+import type { Html } from "./html.ts";
+import { html } from "./html.ts";
+import { figuresTable } from "./tables.ts";
+
+/** Colours that there are. */
+const tones = 7;
+
+export interface Line {
+  readonly name: string;
+  /** Of the palette, by its place. */
+  readonly tone: number;
+  readonly dashed?: boolean;
+  /** One for each x; null: nothing there. */
+  readonly values: readonly (number | null)[];
+}
+
+export interface LineChart {
+  readonly title: string;
+  readonly text: string;
+  readonly names: AxisNames;
+  readonly x: readonly number[];
+  readonly lines: readonly Line[];
+  /** The axis shows at least that. */
+  readonly yMost?: number;
+}
+
+/** Lines over a common x; y shows 0. */
+export function lineChart({ title, text, names, x, lines, yMost = 0 }: LineChart): Html {
+  const values = lines.flatMap((line) => line.values.filter((value) => value !== null));
+  const across = axis(x[0] ?? 0, x.at(-1) ?? 1, plot.left, plot.right, 12);
+  const up = axis(Math.min(0, ...values), Math.max(yMost, ...values), plot.bottom, plot.top, 6);
+  const pathOf = (line: Line) => {
+    let pen = "M";
+    return line.values
+      .map((value, index) => {
+        const command = value === null ? "" : `${pen}${round(across.at(x[index]!))} ${round(up.at(value))}`;
+        pen = value === null ? "M" : "L";
+        return command;
+      })
+      .join("");
+  };
+  return figure({
+    title,
+    text,
+    drawing: html`${axes(across, up, names)}${lines.map(
+      (line) => html`<path class="curve ${toneOf(line)}" d="${pathOf(line)}" />`,
+    )}`,
+    legend: lines.map((line) => ({ tone: toneOf(line), name: line.name })),
+    table: figuresTable({
+      head: [names.x, ...lines.map(({ name }) => name)],
+      rows: x.map((at, index) => [label(at), ...lines.map(({ values }) => cellOf(values[index] ?? null))]),
+    }),
+  });
+}
+
+function cellOf(value: number | null): string {
+  return value === null ? "–" : label(value);
+}
+
+function toneOf({ tone, dashed = false }: Line): string {
+  return `tone${tone % tones}${dashed ? " dashed" : ""}`;
+}
