@@ -128,6 +128,8 @@ async function run(cli: Cli, options: Options): Promise<void> {
     throw refused("--decisions takes one policy: name it with --policy");
   if (options.shape !== "devices" && options.recall === "pause")
     throw refused(`--recall pause is for traces of devices: ${options.shape} do not say which GPU idles`);
+  if (options.shape === "jobs" && options.html !== undefined)
+    throw refused("--html is for traces of devices and of pools");
   if ((options.trace === undefined) === (options.prometheus === undefined))
     throw refused("name one of --trace and --prometheus");
   const timeLeft = new TimeLeft();
