@@ -3,10 +3,12 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { readDeviceTrace } from "../../src/backtest/trace/device-trace.ts";
+import { readJobTrace } from "../../src/backtest/trace/job-trace.ts";
 import { readPoolTrace } from "../../src/backtest/trace/pool-trace.ts";
 import { withDirectory } from "../support/backtest/figures.ts";
 
 const devicesHead = "time_s,device,pool,gpu_util_pct,mem_used_mib";
+const jobsHead = "submit_s,duration_s,gpus,pool";
 const poolsHead = "time_s,pool,gpus_total,gpus_busy,gpus_pending";
 
 async function read<T>(content: string | Buffer, reader: (path: string) => Promise<T>): Promise<T> {
@@ -111,5 +113,33 @@ describe("a trace of pools", () => {
       code: "TRACE_INVALID",
       message: expect.stringContaining(problem) as string,
     });
+  });
+});
+
+describe("a trace of jobs", () => {
+  it("is read into columns, any number of jobs of a pool at one time", async () => {
+    const trace = await read(`${jobsHead}\n0,60,1,p\n0,0,8,p\n5.5,7.25,2,q\n9,1,1,p\n`, (path) =>
+      readJobTrace(path, 6),
+    );
+    expect(trace.pools).toEqual(["p", "q"]);
+    expect([...trace.submitS]).toEqual([0, 0, 5.5]);
+    expect([...trace.durationS]).toEqual([60, 0, 7.25]);
+    expect([...trace.gpus]).toEqual([1, 8, 2]);
+    expect([...trace.pool]).toEqual([0, 0, 1]);
+  });
+
+  it.each([
+    ["time_s,duration_s,gpus,pool\n", '"time_s" is no column'],
+    ["submit_s,duration_s,gpus\n", "the column pool is missing"],
+    [`${jobsHead}\n`, "line 2: no line of data"],
+    [`${jobsHead}\n5,1,1,p\n4,1,1,p\n`, "line 3: submit_s goes back from 5 to 4"],
+    [`${jobsHead}\nNaN,1,1,p\n`, 'line 2: submit_s is "NaN"'],
+    [`${jobsHead}\n0,-1,1,p\n`, 'line 2: duration_s is "-1"'],
+    [`${jobsHead}\n0,,1,p\n`, 'line 2: duration_s is ""'],
+    [`${jobsHead}\n0,1,0,p\n`, 'line 2: gpus is "0"; it must be a whole number from 1 to 100000'],
+    [`${jobsHead}\n0,1,1.5,p\n`, 'line 2: gpus is "1.5"; it must be a whole number'],
+    [`${jobsHead}\n0,1,1\n`, "line 2: 3 fields instead of 4"],
+  ])("is refused where it is wrong: %j", async (content, problem) => {
+    await expect(read(content, readJobTrace)).rejects.toThrow(problem);
   });
 });
