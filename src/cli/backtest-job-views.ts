@@ -16,13 +16,14 @@ export function jobsJson({ clusters, jobs, waits, results }: JobBacktest, rules:
     jobs,
     waits,
     policies: results.map(({ policy, takes, excess, tally }) => {
-      const { idleS, lentS, usefulS, lostS, starts, handBacks, evictions, metJobs } = tally;
+      const { idleS, lentS, usefulS, lostS, starts, handBacks, evictions, gpusTaken, metJobs } = tally;
       return {
         policy,
         takes,
         excess,
         metJobs,
         metJobShare: ratio(metJobs, jobs),
+        metGpuShare: ratio(evictions, gpusTaken),
         idleS,
         lentS,
         usefulS,
@@ -48,6 +49,7 @@ export function jobsText(paint: Colors, { clusters, jobs, waits, results }: JobB
     hours(tally.lostS),
     String(tally.starts),
     share(tally.metJobs, jobs),
+    share(tally.evictions, tally.gpusTaken),
     excess.meanS.toFixed(2),
     excess.p99S.toFixed(0),
     excess.mostS.toFixed(0),
@@ -72,6 +74,7 @@ const head = [
   "lost GPU-h",
   "starts",
   "jobs met",
+  "GPUs met",
   "excess wait s",
   "p99",
   "most",
