@@ -20,11 +20,10 @@ export function deviceReport(
 ): string {
   const { idleS, results } = backtest;
   const [first] = results;
-  const seen = `${trace.devices.length} devices of ${trace.pools.length} pools, ${trace.device.length} readings`;
   const spanS = trace.timesS.at(-1)! - trace.timesS[0]!;
   return page({
     origin,
-    summary: `${seen} in ${hours(spanS)} h. Guests are ended (kill) or paused at an owner's return: ${rules.mode}.`,
+    summary: `Devices: ${trace.devices.length}; pools: ${trace.pools.length}; readings: ${trace.device.length}; hours: ${hours(spanS)}. An owner's return ${rules.mode === "kill" ? "ends" : "pauses"} a guest.`,
     rules,
     body: [
       tableSection("Policies", figuresTable(deviceFigures(backtest))),

@@ -23,7 +23,7 @@ export function poolReport(
   const spanS = trace.timesS.at(-1)! - trace.timesS[0]!;
   return page({
     origin,
-    summary: `${trace.pools.length} pools, ${trace.pool.length} lines in ${hours(spanS)} h.`,
+    summary: `Pools: ${trace.pools.length}; lines: ${trace.pool.length}; hours: ${hours(spanS)}.`,
     rules,
     body: [
       tableSection(
@@ -45,7 +45,6 @@ export function poolReport(
 
 function charts({ flow: { buckets, demandS, idleS } }: PoolResult, results: readonly PoolResult[]): Html[] {
   const { x, name } = timeAxis(buckets);
-  const gpus = (seconds: readonly number[]) => seconds.map((of) => of / buckets.widthS);
   return [
     lineChart({
       title: "Demand, idle and lent",
@@ -56,10 +55,10 @@ function charts({ flow: { buckets, demandS, idleS } }: PoolResult, results: read
         ...results.map(({ policy, flow }, tone) => ({
           name: `lent: ${policy}`,
           tone,
-          values: gpus(flow.lentS),
+          values: buckets.perSecond(flow.lentS),
         })),
-        { name: "idle", tone: 6, dashed: true, values: gpus(idleS) },
-        { name: "owners' demand", tone: 6, values: gpus(demandS) },
+        { name: "idle", tone: 6, dashed: true, values: buckets.perSecond(idleS) },
+        { name: "owners' demand", tone: 6, values: buckets.perSecond(demandS) },
       ],
     }),
     ...harvestCharts(

@@ -10,16 +10,20 @@ const widthsS = [
 /** A stretch of time cut into at most so many equal parts, each as long as people count time. */
 export class TimeBuckets {
   readonly beginS: number;
+  readonly endS: number;
   readonly widthS: number;
   readonly count: number;
+  readonly #fromS: number;
 
   constructor(fromS: number, toS: number, countMax: number) {
-    const spanS = Math.max(1, toS - fromS);
+    this.#fromS = fromS;
+    this.endS = Math.max(toS, fromS + 1);
+    const spanS = this.endS - fromS;
     // One more than what is covered: the first bucket begins at a multiple of the width.
     const fits = (widthS: number) => spanS / widthS <= countMax - 1;
     this.widthS = widthsS.find(fits) ?? Math.ceil(spanS / (countMax - 1) / dayS) * dayS;
     this.beginS = Math.floor(fromS / this.widthS) * this.widthS;
-    this.count = Math.max(1, Math.ceil((toS - this.beginS) / this.widthS));
+    this.count = Math.ceil((this.endS - this.beginS) / this.widthS);
   }
 
   /** What lies outside counts to the nearest. */
@@ -35,6 +39,14 @@ export class TimeBuckets {
       add(bucket, endS - atS);
       atS = endS;
     }
+  }
+
+  /** Amounts of each bucket over its time: less of it in the first and the last, which may stick out of what is covered. */
+  perSecond(amounts: readonly number[]): number[] {
+    return amounts.map((amount, bucket) => {
+      const beginS = this.beginS + bucket * this.widthS;
+      return amount / (Math.min(this.endS, beginS + this.widthS) - Math.max(this.#fromS, beginS));
+    });
   }
 
   zeros(): number[] {

@@ -17,15 +17,17 @@ export function harvestCharts(
   all: readonly Harvest[],
 ): Html[] {
   const { x, name } = timeAxis(buckets);
-  const gpus = (seconds: readonly number[]) => seconds.map((of) => of / buckets.widthS);
-  const idle: Line = { name: "idle", tone: 6, dashed: true, values: gpus(idleS) };
+  const idle: Line = { name: "idle", tone: 6, dashed: true, values: buckets.perSecond(idleS) };
   return [
     lineChart({
       title: "Harvest over time",
       text: "GPUs' worth of net in each stretch of time. Below 0 guests cost more than they gained; a lease's costs count when they fall due.",
       names: { x: name, y: "net, GPUs" },
       x,
-      lines: [...all.map(({ policy, netS }, tone) => ({ name: policy, tone, values: gpus(netS) })), idle],
+      lines: [
+        ...all.map(({ policy, netS }, tone) => ({ name: policy, tone, values: buckets.perSecond(netS) })),
+        idle,
+      ],
     }),
     lineChart({
       title: "Harvest so far",

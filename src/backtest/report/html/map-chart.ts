@@ -16,10 +16,10 @@ export function mapChart(policy: string, map: DeviceMap): Html {
   const rowHeight = Math.min(rowHeightMost, Math.max(rowHeightLeast, Math.floor(wantedHeight / rows.length)));
   const bottom = plot.top + rows.length * rowHeight;
   const time = timeAxis(buckets);
-  const half = (time.x[1]! - time.x[0]!) / 2 || 0.5;
-  const ticks = axis(time.x[0]! - half, time.x.at(-1)! + half, 0, buckets.count, 12);
   const scale = (plot.right - plot.left) / buckets.count;
-  const inside = ticks.ticks.filter((value) => ticks.at(value) >= 0 && ticks.at(value) <= buckets.count);
+  const [begin, end] = [time.x[0]! - time.step / 2, time.x.at(-1)! + time.step / 2];
+  const ticks = axis(begin, end, 0, 1, 12).ticks.filter((value) => value >= begin && value <= end);
+  const at = (value: number) => round(plot.left + ((value - begin) / time.step) * scale);
   const paths = mapStates.map(
     (state) =>
       html`<path
@@ -34,14 +34,9 @@ export function mapChart(policy: string, map: DeviceMap): Html {
     drawing: html`<g transform="translate(${plot.left} ${plot.top}) scale(${scale.toFixed(5)} ${rowHeight})"
         >${paths}</g
       ><g class="ticks"
-        >${inside.map(
+        >${ticks.map(
           (value) =>
-            html`<text
-              x="${round(plot.left + ticks.at(value) * scale)}"
-              y="${bottom + 16}"
-              text-anchor="middle"
-              >${label(value)}</text
-            >`,
+            html`<text x="${at(value)}" y="${bottom + 16}" text-anchor="middle">${label(value)}</text>`,
         )}<text x="${(plot.left + plot.right) / 2}" y="${bottom + 36}" text-anchor="middle">${time.name}</text
         ><text text-anchor="middle" transform="translate(14 ${(plot.top + bottom) / 2}) rotate(-90)"
           >devices</text
