@@ -1,4 +1,4 @@
-import { LeaseState, Mover } from "../../src/gen/gleaner/v1/agents.ts";
+import { CommandOutcome, LeaseState, Mover } from "../../src/gen/gleaner/v1/agents.ts";
 import { systemClock, every } from "../../src/runtime/clock.ts";
 import { AgentPeer } from "../../test/support/agent-peer.ts";
 
@@ -27,6 +27,7 @@ export async function startPeers(plan: PeersPlan): Promise<{ stop(): Promise<voi
       pool: "soak",
       devices: Array.from({ length: devicesPerHost }, (__, device) => `GPU-${host}-${device}`),
       onStart(self, lease) {
+        self.answer(lease.header, CommandOutcome.DONE);
         self.report(lease, LeaseState.RUNNING);
         systemClock.after(workMs * (0.5 + Math.random()), () => {
           // It may have left before, because its owner came.
