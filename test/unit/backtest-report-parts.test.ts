@@ -6,6 +6,7 @@ import { deviceMap } from "../../src/backtest/report/device-map.ts";
 import { ForecastCheck } from "../../src/backtest/report/forecast-check.ts";
 import { axis } from "../../src/backtest/report/html/axis.ts";
 import { html } from "../../src/backtest/report/html/html.ts";
+import { lineChart } from "../../src/backtest/report/html/line-chart.ts";
 import { TimeBuckets } from "../../src/backtest/report/time-buckets.ts";
 import { replayDevices } from "../../src/backtest/replay/device-replay.ts";
 import { defaultDeviceRules } from "../../src/backtest/rules.ts";
@@ -134,5 +135,20 @@ describe("the map of devices", () => {
     for (let index = 0; index < 450; index++) trace.add(0, `d${index}`, "p", 0, 0);
     const { rows } = deviceMap(trace.build(), defaultDeviceRules, []);
     expect([rows.length, rows[0]!.first, rows.at(-1)!.last]).toEqual([150, "d0", "d449"]);
+  });
+});
+
+describe("a line", () => {
+  it("is broken where there is no value, and shows a value between two gaps as a dot", () => {
+    const page = lineChart({
+      title: "t",
+      text: "",
+      names: { x: "x", y: "y" },
+      x: [0, 1, 2, 3, 4],
+      lines: [{ name: "l", tone: 0, values: [1, null, 2, null, 1] }],
+    });
+    const path = /class="curve tone0" d="([^"]+)"/.exec(page.text)![1]!;
+    expect(path.match(/M[\d.]+ [\d.]+h0/g)).toHaveLength(3);
+    expect(path).not.toContain("L");
   });
 });

@@ -45,20 +45,23 @@ export function poolReport(
 
 function charts({ flow: { buckets, demandS, idleS } }: PoolResult, results: readonly PoolResult[]): Html[] {
   const { x, name } = timeAxis(buckets);
+  const known = buckets.zeros().map((_, bucket) => demandS[bucket]! + idleS[bucket]! > 0);
+  const gpus = (seconds: readonly number[]) =>
+    buckets.perSecond(seconds).map((value, bucket) => (known[bucket] ? value : null));
   return [
     lineChart({
       title: "Demand, idle and lent",
-      text: "GPUs of all pools, the mean of each stretch of time. What was not known counts as nothing.",
+      text: "GPUs of all pools, the mean of each stretch of time; those of which nothing is known are left out.",
       names: { x: name, y: "GPUs" },
       x,
       lines: [
         ...results.map(({ policy, flow }, tone) => ({
           name: `lent: ${policy}`,
           tone,
-          values: buckets.perSecond(flow.lentS),
+          values: gpus(flow.lentS),
         })),
-        { name: "idle", tone: 6, dashed: true, values: buckets.perSecond(idleS) },
-        { name: "owners' demand", tone: 6, values: buckets.perSecond(demandS) },
+        { name: "idle", tone: 6, dashed: true, values: gpus(idleS) },
+        { name: "owners' demand", tone: 6, values: gpus(demandS) },
       ],
     }),
     ...harvestCharts(

@@ -33,12 +33,15 @@ export function lineChart({ title, text, names, x, lines, yMost = 0 }: LineChart
   const across = axis(x[0] ?? 0, x.at(-1) ?? 1, plot.left, plot.right, 12);
   const up = axis(Math.min(0, ...values), Math.max(yMost, ...values), plot.bottom, plot.top, 6);
   const pathOf = (line: Line) => {
-    let pen = "M";
+    let lifted = true;
     return line.values
       .map((value, index) => {
-        const command = value === null ? "" : `${pen}${round(across.at(x[index]!))} ${round(up.at(value))}`;
-        pen = value === null ? "M" : "L";
-        return command;
+        const begins = lifted;
+        lifted = value === null;
+        if (value === null) return "";
+        const point = `${round(across.at(x[index]!))} ${round(up.at(value))}`;
+        // A line of no length is a dot: what stands between two gaps is seen too.
+        return begins ? `M${point}h0` : `L${point}`;
       })
       .join("");
   };
