@@ -71,10 +71,10 @@ async function playAll(): Promise<void> {
       `${played} runs (SEED=${seed}…${seed + runs - 1}), ${guests} guests, ${starts} attempts, ${runsPerS.toFixed(1)} runs/s, ${failed.length} with violations\n`,
     );
   }
-  if (failed.length > 0)
-    process.stderr.write(
-      `violated: SEED=${failed.map(({ seed: failing }) => failing).toSorted((a, b) => a - b)}\n`,
-    );
+  if (failed.length > 0) {
+    const seeds = failed.map(({ seed: failing }) => failing).toSorted((a, b) => a - b);
+    process.stderr.write(`violated: SEED=${seeds.join(" ")}\n`);
+  }
   process.exitCode = failed.length === 0 ? 0 : 1;
 }
 
