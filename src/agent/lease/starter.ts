@@ -124,6 +124,9 @@ export class Starter {
     const known = table.get(order.leaseId);
     if (known !== undefined && compareTokens(known.record.token, order.token) === 0)
       return { outcome: "done", detail: "it was started before" };
+    // Redis came back older and gave the name again: one of them at a time has the directory and the group.
+    if (known !== undefined && known.state !== "released")
+      return { outcome: "host_failed", detail: `an earlier lease of this name is ${known.state} here` };
     if (order.epoch < fence.epoch)
       return { outcome: "stale", detail: `epoch ${order.epoch} is older than ${fence.epoch}` };
     const devices = order.grants.map((grant) => grant.device);
