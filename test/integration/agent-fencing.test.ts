@@ -54,6 +54,19 @@ describe("fencing at the agent", () => {
     expect((await rig.controller.result(resume)).outcome).toBe(stale);
   });
 
+  it("I2: starts no lease while an earlier one of its name is not over, as after a Redis that came back older", async () => {
+    await using rig = await AgentRig.up();
+    const start = async (device: string, number: number) =>
+      rig.controller.result(
+        rig.controller.start({ guestId: "g1", command: endless, devices: [device], number }),
+      );
+    expect((await start(gpu[0], 5)).outcome).toBe(done);
+    await rig.controller.reached("g1:1", "running");
+    const refused = await start(gpu[1], 6);
+    expect(refused.outcome).toBe("COMMAND_OUTCOME_HOST_FAILED");
+    expect(refused.detail).toContain("an earlier lease of this name is running here");
+  });
+
   it("I0: takes back for any leader, old or new", async () => {
     await using rig = await AgentRig.up({}, (controller) => {
       controller.epoch = 7;
