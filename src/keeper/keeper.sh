@@ -186,7 +186,9 @@ finish_stop() {
 }
 
 leave() {
-  [ -z "$nap" ] || kill "$nap" 2>/dev/null
+  # All is said; that its nap was ended, which the shell would say, is nobody's business.
+  exec 2>/dev/null
+  [ -z "$nap" ] || kill "$nap"
   exit "$1"
 }
 
@@ -221,5 +223,5 @@ while :; do
   nap=$!
   wait "$nap"
   # The end of the agent woke us before.
-  kill "$nap" 2>/dev/null && wait "$nap"
+  { kill "$nap" && wait "$nap"; } 2>/dev/null
 done
