@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
+import { seeded } from "../test/support/seeded.ts";
 
 /*
  * Generates examples/sample.devices.csv.gz: a made-up fleet with the statistics of a published one (Alibaba's GenAI inference
@@ -36,7 +37,7 @@ const emptyShare = 0.005;
 
 /** The file's text. The same seed gives the same bytes. */
 export function makeSampleTrace(seed: number): string {
-  const random = mulberry32(seed);
+  const random = seeded(seed);
   const devices = pools.flatMap((pool) =>
     Array.from({ length: devicesPerPool }, (_, nth) => ({ pool, name: `${pool}-${nth}` })),
   );
@@ -186,16 +187,6 @@ function shuffled<T>(items: T[], random: () => number): T[] {
 /** Box–Muller. */
 function normal(random: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-}
-
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 if (process.argv[1] === import.meta.filename) {

@@ -3,20 +3,10 @@ import { describe, expect, it } from "vitest";
 import type { OwnerState } from "../../src/core/device.ts";
 import { DeviceForecast, defaultDeviceForecastSettings } from "../../src/core/forecast/device-forecast.ts";
 import type { Reading } from "../../src/core/forecast/reading.ts";
+import { seeded } from "../support/seeded.ts";
 
 const minuteMs = 60_000;
 const settings = { ...defaultDeviceForecastSettings, gapMs: 3 * minuteMs };
-
-/** Mulberry32. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 function readingOf(device: string, atMs: number, owner: OwnerState, pool = "p"): Reading {
   const utilPct = owner === "unknown" ? null : owner === "busy" ? 40 : 0;

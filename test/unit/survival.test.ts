@@ -3,21 +3,11 @@ import { describe, expect, it } from "vitest";
 import { defaults } from "../../src/config/defaults.ts";
 import { binCount, binEndMs, binOf, binStartMs } from "../../src/core/survival-bins.ts";
 import { Forecaster, type SurvivalCurve } from "../../src/core/survival.ts";
+import { seeded } from "../support/seeded.ts";
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 const settings = { halfLifeMs: 6 * hourMs, priorRuns: defaults.forecast.priorRuns, staleMs: 3 * minuteMs };
-
-/** Mulberry32. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** P(a run is longer than t), turned round. */
 const weibull = (scaleMs: number, shape: number) => (chance: number) =>
