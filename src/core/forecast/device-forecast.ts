@@ -28,6 +28,9 @@ export const defaultDeviceForecastSettings: Omit<DeviceForecastSettings, "gapMs"
 
 /** What is believed of a device that was idle at its last reading. */
 export interface Outlook {
+  readonly pool: string;
+  /** When that reading was. */
+  readonly atMs: number;
   /** Of the owner's return within a minute. */
   readonly logOdds: number;
   /** P(the owner is back by the next reading). */
@@ -44,9 +47,13 @@ interface Pool {
 }
 
 interface Device {
+  readonly uuid: DeviceUuid;
   readonly slot: number;
   readonly pool: string;
 }
+
+/** Devices rated in one part of a settling: some 100 µs. */
+const ratedPerPart = 128;
 
 /** Of a rating: when the reading was that row and log-odds are of (−∞: none), and the log-odds of a return in a minute. */
 const ratedAtMs = 0;
@@ -99,7 +106,12 @@ export class DeviceForecast {
 
   /** Learns from what was observed, and rates the devices that are idle in its light. */
   settle(nowMs: number): void {
-    this.#model.refit(nowMs);
+    for (const _ of this.settling(nowMs, () => {}));
+  }
+
+  /** The same in parts; `rated` is told of each device and its pool. */
+  *settling(nowMs: number, rated: (device: DeviceUuid, pool: string) => void): Generator<void> {
+    yield* this.#model.refitting(nowMs);
     this.#horizons.refit(nowMs);
     for (const pool of this.#pools.values()) {
       if (nowMs - pool.renewedMs < pool.history.intervalMs / 2) continue;
@@ -107,17 +119,25 @@ export class DeviceForecast {
       pool.chain.forget(nowMs);
       pool.table = null;
     }
-    for (const device of this.#unrated) this.#rate(device);
-    this.#unrated.clear();
+    // Those that are observed meanwhile are for the next time.
+    let left = this.#unrated.size;
+    for (const device of this.#unrated) {
+      this.#unrated.delete(device);
+      this.#rate(device);
+      rated(device.uuid, device.pool);
+      left -= 1;
+      if (left <= 0) return;
+      if (left % ratedPerPart === 0) yield;
+    }
   }
 
   /** null: not idle at its last reading, or not settled since. */
   outlook(uuid: DeviceUuid): Outlook | null {
     const device = this.#rated(uuid);
     if (device === null) return null;
-    const perMinute = this.#ratings.of(device.slot)[logOdds]!;
+    const [atMs, perMinute] = this.#ratings.of(device.slot) as unknown as [number, number];
     const hazard = probability(perMinute + Math.log(this.intervalMs(device.pool) / minuteMs));
-    return { logOdds: perMinute, hazard };
+    return { pool: device.pool, atMs, logOdds: perMinute, hazard };
   }
 
   /** How long the device stays idle from now on; null where `outlook` is. */
@@ -131,6 +151,10 @@ export class DeviceForecast {
   /** Mean interval between the readings of a device of the pool, ms. */
   intervalMs(pool: string): number {
     return this.#pools.get(pool)?.history.intervalMs ?? minuteMs;
+  }
+
+  devicesIn(pool: string): number {
+    return this.#pools.get(pool)?.devices ?? 0;
   }
 
   /** null: no device of such a pool. */
@@ -194,7 +218,7 @@ export class DeviceForecast {
     if (known?.pool === name) return known;
     if (known !== undefined) this.forget(uuid);
     const slot = this.#freeSlots.pop() ?? this.#devices.size;
-    const device: Device = { slot, pool: name };
+    const device: Device = { uuid, slot, pool: name };
     this.#histories.open(slot);
     this.#rows.clear(slot);
     this.#horizons.open(slot);

@@ -72,12 +72,17 @@ export class HazardModel {
     this.#dirty.add(pool);
   }
 
-  refit(nowMs: number): void {
+  /** A pool's coefficients in each part. */
+  *refitting(nowMs: number): Generator<void> {
     if (this.#fleet === null || this.#dirty.size === 0) return;
     this.#fleet.refit(nowMs, written, 1);
     const { coefficients } = this.#fleet.logistic;
-    for (const pool of this.#dirty) this.#pools.get(pool)!.refit(nowMs, coefficients, fleetScale);
+    const dirty = [...this.#dirty];
     this.#dirty.clear();
+    for (const pool of dirty) {
+      this.#pools.get(pool)?.refit(nowMs, coefficients, fleetScale);
+      yield;
+    }
   }
 
   /** Of a return within a minute. */

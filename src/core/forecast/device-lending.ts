@@ -1,0 +1,202 @@
+import type { DeviceUuid } from "../device.ts";
+import type { SurvivalCurve } from "../survival-table.ts";
+import { decideKill, decidePause, type DeviceDecision, type HeldGuest } from "./device-decision.ts";
+import { defaultDeviceForecastSettings, DeviceForecast, type Outlook } from "./device-forecast.ts";
+import { LendOrWait, type LeaseCosts } from "./lend-or-wait.ts";
+import { MeetingPrice } from "./meeting-price.ts";
+import type { Reading } from "./reading.ts";
+
+/** What lending in a pool costs, and what its owner allows. Seconds of one GPU. */
+export interface LendingTerms {
+  /** What an owner's return does to a guest. */
+  readonly met: "kill" | "pause";
+  readonly startS: number;
+  /** Every end: the hand-back. */
+  readonly endS: number;
+  /** An end by the owner, beside `endS`. */
+  readonly evictedS: number;
+  readonly resumeS: number;
+  /** An end by losing sight of the device, beside `endS`. */
+  readonly lostS: number;
+  readonly pauseBudgetS: number;
+  /** What a meeting is to count instead of what it costs; null: what it costs. */
+  readonly plannedMetS: number | null;
+  /** null: the owner sets no limit. */
+  readonly limit: MeetingsLimit | null;
+}
+
+/** Pools under one limit share a price, so that an owner's meetings are spent where they earn most. */
+export interface MeetingsLimit {
+  readonly owner: string;
+  readonly perGpuDayMax: number;
+}
+
+/** What is believed of meetings that pause a guest before any was seen: so many, of which so many end it. */
+const believedMeetings = 13;
+const believedEvictions = 1;
+
+interface Pool {
+  readonly stop: LendOrWait;
+  meetings: number;
+  evictions: number;
+  terms: LendingTerms;
+  costs: LeaseCosts;
+  /** Devices of it were rated since the last renewal. */
+  isDue: boolean;
+}
+
+interface Limited {
+  readonly price: MeetingPrice;
+  /** Since the last settling. */
+  meetings: number;
+  /** Devices watched at the last settling. */
+  devices: number;
+}
+
+/**
+ * Which idle devices to lend, and which guests to take away before the owner comes: the forecast, what it makes of it, and the
+ * price by which an owner's number is held. Controllers, simulator and backtest run this one. First all readings of a
+ * moment and what guests met, then `settle`, then questions.
+ */
+export class DeviceLending {
+  readonly #forecast: DeviceForecast;
+  readonly #termsOf: (pool: string) => LendingTerms;
+  readonly #gapMs: number;
+  readonly #pools = new Map<string, Pool>();
+  readonly #limited = new Map<string, Limited>();
+  #settledMs = NaN;
+
+  /** `gapMs`: readings of a device that lie further apart have a gap between them, and what was said holds no longer. */
+  constructor(gapMs: number, termsOf: (pool: string) => LendingTerms) {
+    this.#forecast = new DeviceForecast({ ...defaultDeviceForecastSettings, gapMs });
+    this.#gapMs = gapMs;
+    this.#termsOf = termsOf;
+  }
+
+  observe(reading: Reading): void {
+    this.#forecast.observe(reading);
+  }
+
+  /** An owner's return found a guest running. */
+  met(name: string): void {
+    const pool = this.#poolOf(name);
+    pool.meetings += 1;
+    const limited = this.#limitedOf(pool.terms);
+    if (limited !== null) limited.meetings += 1;
+  }
+
+  /** A meeting ended the guest, at once or later. */
+  evicted(pool: string): void {
+    this.#poolOf(pool).evictions += 1;
+  }
+
+  settle(nowMs: number, mayLend: (device: DeviceUuid) => boolean): void {
+    for (const _ of this.settling(nowMs, mayLend));
+  }
+
+  /** The same in parts of less than a millisecond each; between them everything may be called but another settling. */
+  *settling(nowMs: number, mayLend: (device: DeviceUuid) => boolean): Generator<void> {
+    this.#count(nowMs);
+    const rated = (uuid: DeviceUuid, name: string) => {
+      const pool = this.#poolOf(name);
+      pool.isDue = true;
+      const price = this.#limitedOf(pool.terms)?.price;
+      if (price === undefined || !mayLend(uuid)) return;
+      price.saw(this.#forecast.outlook(uuid)!.hazard, this.#forecast.intervalMs(name) / 1_000);
+    };
+    yield* this.#forecast.settling(nowMs, rated);
+    for (const [name, pool] of this.#pools) {
+      pool.terms = this.#termsOf(name);
+      pool.costs = this.#costsOf(pool);
+      const chain = this.#forecast.chain(name);
+      if (chain === null) this.#pools.delete(name);
+      else if (pool.isDue) pool.stop.renew(chain, this.#forecast.intervalMs(name), pool.costs);
+      pool.isDue = false;
+      yield;
+    }
+    this.#watch();
+  }
+
+  /** null where the device is not known to be idle since its last reading. */
+  outlook(device: DeviceUuid, nowMs: number): Outlook | null {
+    const outlook = this.#forecast.outlook(device);
+    return outlook === null || nowMs - outlook.atMs > this.#gapMs ? null : outlook;
+  }
+
+  /** What to do with an idle device or the guest on it; null: nothing, also where nothing is known. */
+  decide(device: DeviceUuid, guest: HeldGuest, nowMs: number): DeviceDecision | null {
+    const outlook = this.outlook(device, nowMs);
+    const pool = outlook === null ? undefined : this.#pools.get(outlook.pool);
+    if (outlook === null || pool === undefined) return null;
+    const worthS = pool.stop.worth(outlook.logOdds);
+    const { terms, costs } = pool;
+    if (terms.met === "kill") return decideKill(worthS, guest, costs);
+    const intervalS = this.#forecast.intervalMs(outlook.pool) / 1_000;
+    return decidePause(worthS, outlook.hazard, intervalS, guest, costs, terms.pauseBudgetS);
+  }
+
+  /** How long the device stays idle from now on; null where `outlook` is. */
+  curve(device: DeviceUuid, nowMs: number): SurvivalCurve | null {
+    return this.outlook(device, nowMs) === null ? null : this.#forecast.curve(device, nowMs);
+  }
+
+  forget(device: DeviceUuid): void {
+    this.#forecast.forget(device);
+  }
+
+  /** What owners met since the last settling, and the devices that they might have met guests on. */
+  #count(nowMs: number): void {
+    const elapsedMs = nowMs - this.#settledMs;
+    this.#settledMs = nowMs;
+    if (Number.isNaN(elapsedMs)) return;
+    for (const limited of this.#limited.values()) {
+      limited.price.took(limited.meetings, limited.devices, elapsedMs);
+      limited.meetings = 0;
+    }
+  }
+
+  /** How many devices each limit is for from now on; a limit without any is over. */
+  #watch(): void {
+    for (const limited of this.#limited.values()) limited.devices = 0;
+    for (const [name, { terms }] of this.#pools) {
+      const limited = this.#limitedOf(terms);
+      if (limited !== null) limited.devices += this.#forecast.devicesIn(name);
+    }
+    for (const [key, { devices }] of this.#limited) if (devices === 0) this.#limited.delete(key);
+  }
+
+  #costsOf({ terms, meetings, evictions }: Pool): LeaseCosts {
+    const { startS, endS, evictedS, resumeS, plannedMetS } = terms;
+    const metS =
+      terms.met === "kill" ? evictedS : resumeS + (evictions / meetings) * (evictedS + endS + startS);
+    const priceS = this.#limitedOf(terms)?.price.priceS ?? 0;
+    return { start: startS, end: endS, met: Math.max(plannedMetS ?? metS, priceS), lost: terms.lostS };
+  }
+
+  #poolOf(name: string): Pool {
+    const known = this.#pools.get(name);
+    if (known !== undefined) return known;
+    const terms = this.#termsOf(name);
+    const pool: Pool = {
+      stop: new LendOrWait(),
+      meetings: believedMeetings,
+      evictions: believedEvictions,
+      terms,
+      costs: { start: 0, end: 0, met: 0, lost: 0 },
+      isDue: false,
+    };
+    this.#pools.set(name, pool);
+    return pool;
+  }
+
+  #limitedOf({ limit }: LendingTerms): Limited | null {
+    if (limit === null) return null;
+    const key = `${limit.perGpuDayMax} ${limit.owner}`;
+    let limited = this.#limited.get(key);
+    if (limited === undefined) {
+      limited = { price: new MeetingPrice(limit.perGpuDayMax), meetings: 0, devices: 0 };
+      this.#limited.set(key, limited);
+    }
+    return limited;
+  }
+}
