@@ -11,16 +11,14 @@ import type { Bench } from "./harness/bench.ts";
 import { BlockMeter } from "./harness/block-meter.ts";
 import { randomFleet } from "./harness/fleet.ts";
 
-const { cycle, forecast, guest, recall, telemetry, terms } = defaults;
+const { cycle, forecast, recall, terms } = defaults;
 
 const settings: CycleSettings = {
   fitChanceMin: forecast.fitChanceMin,
   evictionPenaltyMs: forecast.evictionPenaltyMs,
   pausePenaltyMs: forecast.resumeIdleMsMin,
   unheardMs: terms.termMs + recall.killMarginMs + terms.driftMs,
-  checkpointIntervalMs: guest.checkpointIntervalMs,
   horizonMs: forecast.horizonMs,
-  tickMs: telemetry.sampleIntervalMs,
 };
 
 /** Cycles of each size in a round: about as many devices each, so that noise meets them alike. */

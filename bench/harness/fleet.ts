@@ -1,9 +1,8 @@
+import { WindowCurve } from "../../src/core/forecast/window-curve.ts";
 import type { GuestSpec, Shape, WaitingGuest } from "../../src/core/guest.ts";
 import type { Lease } from "../../src/core/lease.ts";
 import type { PoolPolicy } from "../../src/core/policy.ts";
-import { SnapshotCurves } from "../../src/core/snapshot-curves.ts";
 import type { DeviceView, PoolView, Snapshot, TenantUse } from "../../src/core/snapshot.ts";
-import { Forecaster } from "../../src/core/survival.ts";
 import { defaults } from "../../src/config/defaults.ts";
 import { SeededRandom } from "./random.ts";
 
@@ -44,8 +43,7 @@ export function randomFleet(size: FleetSize, seed: number): Snapshot {
   const poolCount = Math.max(1, Math.round(size.devices / devicesPerPool));
   for (let pool = 0; pool < poolCount; pool++)
     pools.set(`pool-${pool}`, poolView(`pool-${pool}`, pool, random));
-  const curves = new SnapshotCurves(learnedForecast([...pools.keys()], random));
-  curves.refresh();
+  const curves = learnedCurves(poolCount, random);
   const devices = Array.from({ length: size.devices }, (_, index) => {
     const pool = Math.min(poolCount - 1, Math.floor(index / devicesPerPool));
     return deviceView(index, pool, size.tenants, curves, random);
@@ -73,28 +71,28 @@ function poolView(name: string, index: number, random: SeededRandom): PoolView {
   return { policy, windowOpen: true, meetingsAllowed: true };
 }
 
-/** Pools whose owners return at different rates, as a forecast learned them. */
-function learnedForecast(pools: readonly string[], random: SeededRandom): Forecaster {
-  const { halfLifeMs, priorRuns } = defaults.forecast;
-  const forecast = new Forecaster({ halfLifeMs, priorRuns, staleMs: 86_400_000 });
-  for (const pool of pools) {
-    const meanIdleMs = 60_000 * 2 ** (random.next() * 8);
-    let atMs = nowMs - 6 * 3_600_000;
-    for (let run = 0; run < 20; run++) {
-      forecast.observe(pool, `${pool}/learned`, "busy", atMs);
-      atMs += 15_000;
-      forecast.observe(pool, `${pool}/learned`, "idle", atMs);
-      atMs += Math.max(1_000, -Math.log(1 - random.next()) * meanIdleMs);
-    }
-  }
-  return forecast;
+const minuteMs = 60_000;
+const horizonsMs = [1, 5, 15, 30, 60].map((minutes) => minutes * minuteMs);
+const ageClasses = 18;
+const hazardClasses = 6;
+
+/** By pool: the curves of devices that are much alike, as pools whose owners return at different rates have them. */
+function learnedCurves(pools: number, random: SeededRandom): WindowCurve[][] {
+  return Array.from({ length: pools }, () => {
+    const meanMs = minuteMs * 2 ** (random.next() * 8);
+    return Array.from({ length: ageClasses * hazardClasses }, (_, index) => {
+      const perMs = (2 ** (index / ageClasses - 3) / meanMs) * 0.8 ** (index % ageClasses);
+      const survival = horizonsMs.map((horizonMs) => Math.max(1e-9, Math.exp(-perMs * horizonMs)));
+      return new WindowCurve(horizonsMs, survival, 0);
+    });
+  });
 }
 
 function deviceView(
   index: number,
   pool: number,
   tenants: number,
-  curves: SnapshotCurves,
+  curves: readonly (readonly WindowCurve[])[],
   random: SeededRandom,
 ): DeviceView {
   const uuid = `GPU-${random
@@ -119,7 +117,8 @@ function deviceView(
     owner,
     ownerReason: owner === "idle" ? "util_zero" : owner === "busy" ? "util_above_zero" : "stale",
     ownerSinceMs: nowMs - idleMs,
-    curve: owner === "idle" ? curves.of(`pool-${pool}`, idleMs) : null,
+    curve: owner === "idle" ? random.pick(curves[pool]!) : null,
+    worthLending: random.chance(0.9),
     leases: isLent ? [lease(index, uuid, host, random.below(tenants), random.chance(0.5) ? 500 : 1000)] : [],
     quarantineReason: null,
     heldBy: random.chance(0.01) ? "held" : null,

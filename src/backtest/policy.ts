@@ -1,5 +1,5 @@
 import type { DeviceUuid, OwnerState } from "../core/device.ts";
-import type { SurvivalCurve } from "../core/survival-table.ts";
+import type { SurvivalCurve } from "../core/survival-curve.ts";
 import type { DeviceRules, PoolRules } from "./rules.ts";
 
 /**

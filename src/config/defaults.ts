@@ -62,18 +62,17 @@ export const defaults = {
     vacateFromPause: "thaw",
     returnSignal: "activity",
     reserveMemoryMib: 0,
-    idleMsMin: minute,
+    /** Two readings: the forecast decides the rest. */
+    idleMsMin: 15 * second,
     /** A recalled device is not lent again for this long. */
     holdAfterRecallMs: minute,
   },
   forecast: {
-    /** Weight of an observation halves in this time. */
-    halfLifeMs: hour,
-    /** The written prior counts as this many idle runs. */
-    priorRuns: 4,
-    /** Price of an eviction in the decision, as lost device time. */
+    /** How many times as fast as the clock owners live: more than 1 only where a trace is replayed so. */
+    speed: 1,
+    /** What an eviction is taken to cost before any was seen, as lost device time. */
     evictionPenaltyMs: 5 * minute,
-    /** A guest is lent a device only where its start + checkpoint interval + vacate fits with this chance. */
+    /** A guest is lent a device only where its start, its checkpoint interval if it names one, and its notice fit with this chance. */
     fitChanceMin: 0.5,
     /** How far ahead a window is valued for a guest that does not say how long it runs. */
     horizonMs: hour,

@@ -109,8 +109,7 @@ export const settingsSchema = z
       .prefault({}),
     forecast: z
       .strictObject({
-        halfLifeMs: durationMs.default(forecast.halfLifeMs),
-        priorRuns: z.number().positive().default(forecast.priorRuns),
+        speed: z.number().positive().default(forecast.speed),
         evictionPenaltyMs: waitMs.default(forecast.evictionPenaltyMs),
         fitChanceMin: chance.default(forecast.fitChanceMin),
         horizonMs: durationMs.default(forecast.horizonMs),

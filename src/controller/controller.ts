@@ -1,10 +1,12 @@
 import type { Settings } from "../config/settings.ts";
-import { Forecaster } from "../core/survival.ts";
 import { asGleanerError, GleanerError } from "../errors/gleaner-error.ts";
 import type { Logger } from "../runtime/log.ts";
 import { Candidacy, type Win } from "./candidacy.ts";
 import type { Desks } from "../api/server.ts";
 import { takeTheLead, type Leader } from "./leader.ts";
+import { believedCosts, lendingTerms } from "./lending-terms.ts";
+import { OwnerForecast } from "./owner-forecast.ts";
+import { configuredPolicy } from "./owner-signals.ts";
 import { Reception } from "./reception.ts";
 import { Reign } from "./reign.ts";
 import { Standby } from "./standby.ts";
@@ -51,8 +53,13 @@ export async function runController(
       .catch((err: unknown) => log.warn({ err }, "the ledger's newest entries are not booked yet")),
   );
 
-  const forecaster = new Forecaster({ ...settings.forecast, staleMs: settings.telemetry.staleMs });
-  const warm = new StandbyFleet(forecaster, clock, settings.telemetry.staleMs);
+  const believed = believedCosts(settings);
+  const standbyRules = {
+    termsOf: (pool: string) => lendingTerms(configuredPolicy(settings, pool), believed, settings),
+    mayLend: () => false,
+  };
+  const forecast = new OwnerForecast({ settings, standby: standbyRules, clock, log });
+  const warm = new StandbyFleet(forecast, clock, settings.telemetry.staleMs);
   const newId = () => surroundings.newId();
   const passedOn = new StandbyRecalls({ fleet: warm, clock, log, newId });
   const standby = new Standby({ fleet: warm, recalls: passedOn, clock, log, metrics, settings });
@@ -90,7 +97,11 @@ export async function runController(
   undo.defer(() => http.close());
 
   const stopping = new AbortController();
-  undo.defer(() => stopping.abort());
+  const forecasting = forecast.run(stopping.signal);
+  undo.defer(async () => {
+    stopping.abort();
+    await forecasting;
+  });
   const candidate = { holder: place.holder, address: api.address, lockMs: settings.lead.lockMs };
   const candidacy = new Candidacy({ candidate, surroundings, settings, log });
   undo.defer(() => candidacy.close());
@@ -113,7 +124,7 @@ export async function runController(
       store,
       reign,
       warm,
-      forecaster,
+      forecast,
       passedOn,
       queue,
       books,

@@ -3,7 +3,6 @@ import { unlentReason, type CycleDecisions, type Lend } from "../core/cycle.ts";
 import type { WaitingGuest } from "../core/guest.ts";
 import type { Lease } from "../core/lease.ts";
 import type { Snapshot } from "../core/snapshot.ts";
-import type { Forecaster } from "../core/survival.ts";
 import { specToProto } from "../api/convert/guest.ts";
 import { grantToProto } from "../api/convert/lease.ts";
 import type { Settings } from "../config/settings.ts";
@@ -17,10 +16,12 @@ import { lostStep } from "./lost-step.ts";
 import { strayLeases } from "./recovery.ts";
 import type { Decider } from "./decide.ts";
 import type { Fleet } from "./fleet.ts";
+import type { GuestMoves } from "./guest-moves.ts";
 import type { Journal } from "./journal.ts";
 import type { LeaseSteps } from "./lease-steps.ts";
 import type { LiveGuests } from "./live-guests.ts";
 import type { MemoryProofs } from "./memory-proofs.ts";
+import type { OwnerForecast } from "./owner-forecast.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
 import type { Reign } from "./reign.ts";
 import { Slices } from "./slices.ts";
@@ -35,7 +36,8 @@ interface CycleParts {
   readonly signals: OwnerSignals;
   readonly snapshots: Snapshots;
   readonly decider: Decider;
-  readonly forecaster: Forecaster;
+  readonly forecast: OwnerForecast;
+  readonly moves: GuestMoves;
   readonly steps: LeaseSteps;
   readonly guests: LiveGuests;
   readonly tenants: TenantUses;
@@ -128,7 +130,7 @@ export class Cycle {
     const decisions = await decider.decide(snapshot);
     metrics.cycleSeconds.observe((clock.monotonicMs() - begunMs) / 1_000);
     await this.#writeUnlent(snapshot, decisions);
-    this.#resume();
+    this.#parts.moves.order();
     // 4 validate, 5 apply; 6 what was not lent simply stays at the heads, with its reason in `last`
     const heads = new Map(snapshot.guests.map((guest) => [guest.id, guest]));
     await this.#lend(decisions.lends, heads);
@@ -265,7 +267,7 @@ export class Cycle {
   }
 
   #start(lease: Lease, guest: WaitingGuest): void {
-    const { fleet, clock, settings } = this.#parts;
+    const { fleet, settings } = this.#parts;
     const session = fleet.agents.get(lease.host);
     const hasLeft = session === undefined || session.outgoing.ended;
     // What came while the books were written found no lease to take back.
@@ -276,9 +278,7 @@ export class Cycle {
       return;
     }
     const { spec } = guest;
-    const device = fleet.devices.get(lease.grants[0]?.device ?? "");
-    const idleMs = device?.tracker.ageMs(clock.monotonicMs()) ?? 0;
-    const curve = device === undefined ? null : this.#parts.forecaster.curve(device.info.pool, idleMs);
+    const curve = this.#parts.forecast.curve(lease.grants[0]?.device ?? "");
     session.command("start", lease, {
       guestId: guest.id,
       attempt: lease.attempt,
@@ -302,28 +302,6 @@ export class Cycle {
       if (device.quarantine !== null || fleet.agentOf(device) === undefined) return false;
       return device.tracker.at(nowMs).state === "idle";
     });
-  }
-
-  /** Paused guests go on where the owner has been away for long enough. */
-  #resume(): void {
-    const { fleet, signals, clock, settings, log } = this.#parts;
-    const nowMs = clock.monotonicMs();
-    for (const live of fleet.leases.values()) {
-      const { lease } = live;
-      const session = fleet.agents.get(lease.host);
-      if (lease.state !== "paused" || live.disowned || session === undefined) continue;
-      const free = lease.grants.every(({ device: uuid }) => {
-        const device = fleet.devices.get(uuid);
-        if (device === undefined || device.recalls.size > 0) return false;
-        if (signals.isHinted(device.info)) return false;
-        return device.tracker.ageMs(nowMs) >= settings.forecast.resumeIdleMsMin;
-      });
-      if (!free) live.resume = null;
-      if (!free || (live.resume?.session === session && nowMs < live.resume.againAtMs)) continue;
-      live.resume = { session, refusals: live.resume?.refusals ?? 0, againAtMs: Infinity };
-      session.command("resume", lease, {});
-      log.info({ lease: lease.id }, "resumed: the owner has left again");
-    }
   }
 
   /** Why each idle device is not lent goes into the books when it changes. */

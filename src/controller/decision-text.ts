@@ -1,6 +1,5 @@
 import type { CycleDecisions, Lend } from "../core/cycle.ts";
 import type { PoolView, Snapshot, TenantUse, CycleLimits } from "../core/snapshot.ts";
-import { tableOf, type SurvivalTable } from "../core/survival-table.ts";
 import type { WaitingGuest } from "../core/guest.ts";
 import type { Slices } from "./slices.ts";
 import type { Filled } from "./slot-mirror.ts";
@@ -23,12 +22,7 @@ export interface JournalledCycle extends DecidedCycle {
 /** A line of a cycle's text, as JSON. What does not change between two cycles of a file is said in the first only. */
 type Line =
   | { readonly kind: "cycle"; readonly atMs: number; readonly missed: number }
-  | {
-      readonly kind: "curves";
-      /** Hazards of each bin. */
-      readonly tables: readonly string[];
-      readonly curves: readonly { readonly slot: number; readonly table: number; readonly ageMs: number }[];
-    }
+  | Extract<MirrorPart, { kind: "curves" }>
   | { readonly kind: "devices"; readonly filled: readonly Filled<PlainDevice>[] }
   | { readonly kind: "guests"; readonly filled: readonly Filled<WaitingGuest>[] }
   | { readonly kind: "pools"; readonly pools: readonly (readonly [string, PoolView])[] }
@@ -48,7 +42,7 @@ const lendsPerLine = 64;
 /** Writes the cycles of one file as text, each with what is new since the one before. */
 export class CycleWriter {
   #lines: Buffer[] = [];
-  readonly #mirror = new SnapshotMirror((part) => this.#write(lineOf(part)));
+  readonly #mirror = new SnapshotMirror((part) => this.#write(part));
   /** By kind. */
   readonly #written = new Map<string, string>();
 
@@ -108,7 +102,7 @@ export class CycleReader {
         case "curves":
         case "devices":
         case "guests":
-          this.#mirror.take(partOf(line));
+          this.#mirror.take(line);
           break;
         case "pools":
           this.#pools = new Map(line.pools);
@@ -136,31 +130,6 @@ export class CycleReader {
     if (cycle === null || snapshot === null || decisions === null) throw new Error("a part of it is missing");
     return { atMs: cycle.atMs, missed: cycle.missed, snapshot, decisions };
   }
-}
-
-function lineOf(part: MirrorPart): Line {
-  if (part.kind !== "curves") return part;
-  const tables = [...new Set(part.filled.map(({ item }) => item.table))];
-  return {
-    kind: "curves",
-    tables: tables.map(({ hazardPerMs }) => base64Of(hazardPerMs)),
-    curves: part.filled.map(({ slot, item: { table, ageMs } }) => ({
-      slot,
-      table: tables.indexOf(table),
-      ageMs,
-    })),
-  };
-}
-
-function partOf(line: Extract<Line, { kind: "curves" | "devices" | "guests" }>): MirrorPart {
-  if (line.kind !== "curves") return line;
-  const tables = line.tables.map((hazards): SurvivalTable =>
-    tableOf(new Float64Array(bytesOf(hazards).buffer)),
-  );
-  return {
-    kind: "curves",
-    filled: line.curves.map(({ slot, table, ageMs }) => ({ slot, item: { table: tables[table]!, ageMs } })),
-  };
 }
 
 /** Slots mostly follow each other: what is added to each packs well. */

@@ -31,6 +31,8 @@ export interface LiveLease {
   workedMs: number;
   /** null: since it was paused, nobody has asked for it to go on. */
   resume: ResumeWish | null;
+  /** To whom it was said that the guest is to stand still or to leave before the owner comes; null: since its last step, to nobody. */
+  asked: AgentSession | null;
   /** Monotonic; what the agent was last known to honour. */
   renewedAtMs: number;
   /** The books do not know it: its term is not renewed any more, so that its agent ends it. */
@@ -101,6 +103,7 @@ export class Fleet {
       checkpointAgeMs: null,
       workedMs: 0,
       resume: null,
+      asked: null,
       renewedAtMs,
       disowned: false,
       demands: new Map(),
@@ -119,6 +122,7 @@ export class Fleet {
   moveLease(live: LiveLease, change: Pick<Lease, "state" | "stateSinceMs" | "step">): void {
     live.lease = { ...live.lease, ...change };
     if (change.state !== "paused") live.resume = null;
+    live.asked = null;
     if (isLive(change.state)) return;
     const { id, grants } = live.lease;
     const held = [

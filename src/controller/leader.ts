@@ -3,7 +3,6 @@ import type { Desks } from "../api/server.ts";
 import { type Settings, unheardMs } from "../config/settings.ts";
 import { Breaker } from "../core/breaker.ts";
 import { MeetingsMeter } from "../core/meetings-meter.ts";
-import type { Forecaster } from "../core/survival.ts";
 import type { GuestQueue } from "../queue/guest-queue.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
@@ -18,10 +17,13 @@ import { endedAmong } from "./ended-guests.ts";
 import { Fleet } from "./fleet.ts";
 import { GuestChanges } from "./guest-book.ts";
 import { setGauges } from "./gauges.ts";
+import { GuestMoves } from "./guest-moves.ts";
 import { Guests } from "./guest-desk.ts";
 import { Journal } from "./journal.ts";
 import { LeaseOrders } from "./lease-orders.ts";
 import { LeaseSteps } from "./lease-steps.ts";
+import { LendingWatch } from "./lending-watch.ts";
+import type { OwnerForecast } from "./owner-forecast.ts";
 import { LiveGuests } from "./live-guests.ts";
 import { LogReads } from "./log-reads.ts";
 import { MemoryProofs } from "./memory-proofs.ts";
@@ -47,7 +49,7 @@ export interface LeaderParts {
   readonly reign: Reign;
   /** What was heard on standby. */
   readonly warm: StandbyFleet;
-  readonly forecaster: Forecaster;
+  readonly forecast: OwnerForecast;
   readonly passedOn: StandbyRecalls;
   readonly queue: GuestQueue;
   readonly books: Books;
@@ -80,8 +82,7 @@ const gaugesMs = 5_000;
 
 /** Takes the lead: reads the books, takes up what runs, and has everything ready to serve and to decide. */
 export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
-  const { redis, store, reign, warm, forecaster, passedOn, queue, books, surroundings, settings, log } =
-    parts;
+  const { redis, store, reign, warm, forecast, passedOn, queue, books, surroundings, settings, log } = parts;
   const { clock, metrics } = surroundings;
   const stream = new LedgerStream(redis, settings.zone, settings.ledger, log);
   const journal = new Journal(stream, clock, log);
@@ -114,13 +115,15 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     fleet,
     signals,
     journal,
-    forecaster,
+    forecast,
     breaker,
     meetings,
     settings,
     clock,
     metrics,
   });
+  const lending = new LendingWatch({ fleet, signals, guests, forecast, settings, clock });
+  forecast.follow(lending);
   const orders = new LeaseOrders(fleet, clock);
   const recalls = new Recalls({
     fleet,
@@ -138,6 +141,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     recalls.stepped(before, step);
     owners.stepped(before, step);
     quarantines.stepped(before, step, settlement);
+    lending.stepped(before, step, settlement);
   });
   steps.onStep((_, before, step) => memory.stepped(before, step));
 
@@ -156,7 +160,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     fleet,
     signals,
     owners,
-    forecaster,
+    forecast,
     breaker,
     meetings,
     tenants,
@@ -169,9 +173,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     evictionPenaltyMs: settings.forecast.evictionPenaltyMs,
     pausePenaltyMs: settings.forecast.resumeIdleMsMin,
     unheardMs: unheardMs(settings),
-    checkpointIntervalMs: settings.guest.checkpointIntervalMs,
     horizonMs: settings.forecast.horizonMs,
-    tickMs: settings.telemetry.sampleIntervalMs,
   };
   const decider = surroundings.createDecider(cycleSettings);
   const cycle = new Cycle({
@@ -182,7 +184,8 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     signals,
     snapshots,
     decider,
-    forecaster,
+    forecast,
+    moves: new GuestMoves({ fleet, signals, forecast, guests, settings, clock, log, metrics }),
     steps,
     guests,
     tenants,
@@ -257,7 +260,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     desks: {
       guests: new Guests({ fleet, queue, store, orders, changes, logs, tenants, cycle, decider, clock, log }),
       owners: new Owners({ fleet, recalls, signals, watch: owners, clock, log, wake }),
-      reports: new Reports({ fleet, queue, books, journal, steps, forecaster, reign, clock }),
+      reports: new Reports({ fleet, queue, books, journal, steps, forecast, reign, clock }),
       agents,
     },
     epoch: reign.epoch,

@@ -24,18 +24,13 @@ export class OwnerSignals {
   readonly #holds = new Map<string, Hold>();
   readonly #hints = new Map<string, BusyHint>();
   readonly #policies = new Map<string, PoolPolicy>();
-  readonly #fallback: Omit<PoolPolicy, "pool">;
+  readonly #settings: Settings;
 
   constructor(store: OwnerStore, clock: Clock, settings: Settings) {
     this.#store = store;
     this.#clock = clock;
     for (const policy of settings.policies) if (policy.pool !== "*") this.#policies.set(policy.pool, policy);
-    const { holdAfterRecallMs: _, ...rest } = defaults.policy;
-    this.#fallback = settings.policies.find((policy) => policy.pool === "*") ?? {
-      owner: "",
-      windows: [],
-      ...rest,
-    };
+    this.#settings = settings;
   }
 
   async load(): Promise<void> {
@@ -46,7 +41,7 @@ export class OwnerSignals {
   }
 
   policyOf(pool: string): PoolPolicy {
-    return this.#policies.get(pool) ?? { ...this.#fallback, pool };
+    return this.#policies.get(pool) ?? configuredPolicy(this.#settings, pool);
   }
 
   policies(): readonly PoolPolicy[] {
@@ -55,7 +50,7 @@ export class OwnerSignals {
 
   /** Of all pools. */
   recallDeadlineMsMax(): number {
-    const known = [this.#fallback, ...this.#policies.values()];
+    const known = [configuredPolicy(this.#settings, "*"), ...this.#policies.values()];
     return Math.max(...known.map(({ recallDeadlineMs }) => recallDeadlineMs));
   }
 
@@ -116,4 +111,14 @@ export class OwnerSignals {
       if (hold.expiresAtMs !== null && hold.expiresAtMs <= nowMs) this.#holds.delete(hold.id);
     for (const hint of this.#hints.values()) if (hint.expiresAtMs <= nowMs) this.#hints.delete(hint.id);
   }
+}
+
+/** What the settings say of a pool that no owner has set a policy for. */
+export function configuredPolicy(settings: Pick<Settings, "policies">, pool: string): PoolPolicy {
+  const { policies } = settings;
+  const configured =
+    policies.find((policy) => policy.pool === pool) ?? policies.find((policy) => policy.pool === "*");
+  if (configured !== undefined) return { ...configured, pool };
+  const { holdAfterRecallMs: _, ...rest } = defaults.policy;
+  return { owner: "", windows: [], ...rest, pool };
 }

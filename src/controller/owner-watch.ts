@@ -3,7 +3,6 @@ import { isLive, momentOf, type Lease } from "../core/lease.ts";
 import type { Breaker } from "../core/breaker.ts";
 import type { MeetingsMeter } from "../core/meetings-meter.ts";
 import type { OwnerView } from "../core/idleness.ts";
-import type { Forecaster } from "../core/survival.ts";
 import type { LeaseStep } from "../api/convert/lease.ts";
 import { isFinalStage, type LocalRecallStep } from "../api/convert/recall.ts";
 import type { Settings } from "../config/settings.ts";
@@ -11,13 +10,14 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { Device, Fleet } from "./fleet.ts";
 import type { Journal } from "./journal.ts";
+import { type OwnerForecast, readingOf } from "./owner-forecast.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
 
 interface OwnerWatchParts {
   readonly fleet: Fleet;
   readonly signals: OwnerSignals;
   readonly journal: Journal;
-  readonly forecaster: Forecaster;
+  readonly forecast: OwnerForecast;
   readonly breaker: Breaker;
   readonly meetings: MeetingsMeter;
   readonly settings: Settings;
@@ -57,7 +57,7 @@ export class OwnerWatch {
   }
 
   take(device: Device, sample: Sample, nowMs: number): void {
-    const { settings, metrics, forecaster } = this.#parts;
+    const { settings, metrics, forecast } = this.#parts;
     const before = device.tracker.at(nowMs);
     const context = { nowMs, staleMs: settings.telemetry.staleMs, leased: device.leases.size > 0 };
     const now = device.tracker.observe(sample, context);
@@ -66,8 +66,7 @@ export class OwnerWatch {
         ? sample.memoryUsedMib
         : device.ownerMemoryMib;
     metrics.samples.inc({ state: now.state });
-    if (now.reason !== "guest_on_device")
-      forecaster.observe(device.info.pool, device.info.uuid, now.state, sample.atMs);
+    forecast.observe(device.info, now.state, sample.atMs, readingOf(now.reason, sample));
     // The books may not have it where a predecessor followed the owner.
     const isNews = now.state !== before.state || now.state !== device.writtenOwnerState;
     if (isNews) this.#changed(device, now.state, now.reason, sample.atMs);
@@ -76,7 +75,7 @@ export class OwnerWatch {
   /** Devices whose samples stopped become unknown without one; called by every cycle for each device. */
   sweep(device: Device, { state, reason, sinceMs }: OwnerView): void {
     if (state !== "unknown" || device.writtenOwnerState === "unknown") return;
-    this.#parts.forecaster.observe(device.info.pool, device.info.uuid, "unknown", sinceMs);
+    this.#parts.forecast.observe(device.info, "unknown", sinceMs);
     this.#changed(device, state, reason, sinceMs);
   }
 

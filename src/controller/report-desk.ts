@@ -7,7 +7,6 @@ import type {
   ReportDesk,
   ReportQuery,
 } from "../api/ports.ts";
-import type { Forecaster } from "../core/survival.ts";
 import type { GuestQueue } from "../queue/guest-queue.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { unlessAborted } from "../runtime/turns.ts";
@@ -17,6 +16,7 @@ import { categoryOf, reasonOf } from "./fleet-view.ts";
 import { countGuests } from "./gauges.ts";
 import type { Journal } from "./journal.ts";
 import type { LeaseSteps } from "./lease-steps.ts";
+import type { OwnerForecast } from "./owner-forecast.ts";
 import type { Books } from "./surroundings.ts";
 
 const minuteMs = 60_000;
@@ -27,7 +27,7 @@ interface ReportsParts {
   readonly books: Books;
   readonly journal: Journal;
   readonly steps: LeaseSteps;
-  readonly forecaster: Forecaster;
+  readonly forecast: OwnerForecast;
   readonly reign: Reign;
   readonly clock: Clock;
 }
@@ -83,7 +83,6 @@ export class Reports implements ReportDesk {
     const { info } = device;
     const owner = device.tracker.at(nowMs);
     const leases = [...device.leases.values()].map(({ lease }) => lease);
-    const idleMs = device.tracker.ageMs(nowMs);
     return {
       uuid: info.uuid,
       pool: info.pool,
@@ -100,7 +99,7 @@ export class Reports implements ReportDesk {
         sharePermille: lease.grants.find((grant) => grant.device === info.uuid)?.sharePermille ?? 0,
       })),
       staysIdle1Min:
-        owner.state === "idle" ? this.#parts.forecaster.curve(info.pool, idleMs).survivalAt(minuteMs) : 0,
+        owner.state === "idle" ? (this.#parts.forecast.curve(info.uuid)?.survivalAt(minuteMs) ?? 0) : 0,
     };
   }
 }

@@ -1,14 +1,8 @@
 import type { WaitingGuest } from "../core/guest.ts";
 import type { DeviceView, Snapshot } from "../core/snapshot.ts";
-import { curveOf, TableCurve, type SurvivalTable } from "../core/survival-table.ts";
+import { curveFrom, type PlainCurve, WindowCurve } from "../core/forecast/window-curve.ts";
 import type { Slices } from "./slices.ts";
 import { SlotMirror, type Filled } from "./slot-mirror.ts";
-
-/** A curve as plain data. */
-export interface PlainCurve {
-  readonly table: SurvivalTable;
-  readonly ageMs: number;
-}
 
 /** The curve is the slot of one that was sent before; −1: none. */
 export type PlainDevice = Omit<DeviceView, "curve"> & { readonly curve: number };
@@ -29,16 +23,13 @@ const noWorkload = { kind: "process", command: [], env: {}, workingDir: "" } as 
 
 /** The sending end of a mirror of snapshots, as plain data: of each only what is new since the one before goes over. */
 export class SnapshotMirror {
-  readonly #curves: SlotMirror<TableCurve>;
+  readonly #curves: SlotMirror<WindowCurve>;
   readonly #devices: SlotMirror<DeviceView>;
   readonly #guests: SlotMirror<WaitingGuest>;
 
   constructor(send: (part: MirrorPart) => void) {
     this.#curves = new SlotMirror((filled) =>
-      send({
-        kind: "curves",
-        filled: filled.map(({ slot, item: { table, ageMs } }) => ({ slot, item: { table, ageMs } })),
-      }),
+      send({ kind: "curves", filled: filled.map(({ slot, item }) => ({ slot, item: item.plain })) }),
     );
     this.#devices = new SlotMirror((filled) =>
       send({
@@ -65,7 +56,7 @@ export class SnapshotMirror {
     const { info, leases, curve } = device;
     return {
       ...device,
-      curve: curve instanceof TableCurve ? this.#curves.slotOf(curve) : -1,
+      curve: curve instanceof WindowCurve ? this.#curves.slotOf(curve) : -1,
       leases: leases.map(({ grants, trustGroup }) => ({
         grants: grants.length === 1 ? grants : grants.filter((grant) => grant.device === info.uuid),
         trustGroup,
@@ -76,14 +67,14 @@ export class SnapshotMirror {
 
 /** The receiving end. */
 export class MirroredSnapshots {
-  readonly #curves: TableCurve[] = [];
+  readonly #curves: WindowCurve[] = [];
   readonly #devices: DeviceView[] = [];
   readonly #guests: WaitingGuest[] = [];
 
   take(part: MirrorPart): void {
     switch (part.kind) {
       case "curves":
-        for (const { slot, item } of part.filled) this.#curves[slot] = curveOf(item.table, item.ageMs);
+        for (const { slot, item } of part.filled) this.#curves[slot] = curveFrom(item);
         break;
       case "devices":
         for (const { slot, item } of part.filled)
@@ -108,11 +99,11 @@ export class MirroredSnapshots {
 }
 
 /** Each once. */
-async function curvesOf(devices: readonly DeviceView[], slices: Slices): Promise<TableCurve[]> {
-  const curves = new Set<TableCurve>();
+async function curvesOf(devices: readonly DeviceView[], slices: Slices): Promise<WindowCurve[]> {
+  const curves = new Set<WindowCurve>();
   for (let place = 0; place < devices.length; place++) {
     const { curve } = devices[place]!;
-    if (curve instanceof TableCurve) curves.add(curve);
+    if (curve instanceof WindowCurve) curves.add(curve);
     if (place % 1_024 === 0) await slices.breathe();
   }
   return [...curves];

@@ -2,9 +2,9 @@ import type { LeaseStep } from "../api/convert/lease.ts";
 import type { DeviceInfo, DeviceUuid, Sample } from "../core/device.ts";
 import { OwnerTracker } from "../core/idleness.ts";
 import { isLive } from "../core/lease.ts";
-import type { Forecaster } from "../core/survival.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { AgentSession } from "./agent-session.ts";
+import { type OwnerForecast, readingOf } from "./owner-forecast.ts";
 
 export interface StandbyDevice {
   info: DeviceInfo;
@@ -20,12 +20,12 @@ export class StandbyFleet {
   readonly devices = new Map<DeviceUuid, StandbyDevice>();
   /** By host. */
   readonly agents = new Map<string, AgentSession>();
-  readonly #forecaster: Forecaster;
+  readonly #forecast: OwnerForecast;
   readonly #clock: Clock;
   readonly #staleMs: number;
 
-  constructor(forecaster: Forecaster, clock: Clock, staleMs: number) {
-    this.#forecaster = forecaster;
+  constructor(forecast: OwnerForecast, clock: Clock, staleMs: number) {
+    this.#forecast = forecast;
     this.#clock = clock;
     this.#staleMs = staleMs;
   }
@@ -78,6 +78,6 @@ export class StandbyFleet {
       staleMs: this.#staleMs,
       leased: leases.size > 0,
     });
-    if (reason !== "guest_on_device") this.#forecaster.observe(info.pool, info.uuid, state, sample.atMs);
+    this.#forecast.observe(info, state, sample.atMs, readingOf(reason, sample));
   }
 }

@@ -1,4 +1,4 @@
-import type { SurvivalCurve } from "./survival.ts";
+import type { SurvivalCurve } from "./survival-curve.ts";
 
 /** Believed cost of writing a checkpoint where none was measured yet, ms. */
 const checkpointCostMs = 2_000;

@@ -6,7 +6,7 @@ import { isOfKind } from "./matching-shape.ts";
 import { gate, heldOf, lendableMib, lentMax, memoryWanted } from "./placement-gate.ts";
 import { reasonCodes, reasonNumber, reasons, type ReasonCode } from "./reasons.ts";
 import type { CycleSettings, DeviceView, PoolView, Snapshot } from "./snapshot.ts";
-import type { SurvivalCurve } from "./survival.ts";
+import type { SurvivalCurve } from "./survival-curve.ts";
 
 /** Why a guest waits. */
 export interface WaitExplanation {
@@ -44,9 +44,9 @@ const nearness: readonly ReasonCode[] = [
   "idle_too_short",
   "breaker",
   "no_forecast",
+  "owner_may_return",
   "window_too_short",
   "window_not_worth_it",
-  "owner_may_return",
   "lent",
   "other_trust_group",
   "share_taken",

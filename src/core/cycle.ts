@@ -87,7 +87,7 @@ function lendOf(guestId: string, match: Match, device: DeviceView, nowMs: number
     grants: match.grants,
     reasonCode,
     reason:
-      `Idle for ${idle}; start, one checkpoint and notice (${seconds(leastMs)}) fit with chance ` +
+      `Idle for ${idle}; start, checkpoint and notice (${seconds(leastMs)}) fit with chance ` +
       `${fit.chanceFits.toFixed(2)}; ${seconds(fit.usefulMs)} of work expected.${sharing}`,
     forecastHash: match.window.curve.hash,
     expectedUsefulMs: fit.usefulMs,

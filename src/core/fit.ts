@@ -2,12 +2,12 @@ import type { WaitingGuest } from "./guest.ts";
 import type { PoolPolicy } from "./policy.ts";
 import type { ReasonCode } from "./reasons.ts";
 import type { CycleSettings } from "./snapshot.ts";
-import type { SurvivalCurve } from "./survival.ts";
+import type { SurvivalCurve } from "./survival-curve.ts";
 
 /** What a guest asks of an idle window, ms. */
 export interface TimeNeed {
   readonly startMs: number;
-  /** The least that makes a loan worth while: start, one checkpoint, notice. */
+  /** The least that makes a loan worth while: start, one checkpoint where the guest names an interval, notice. */
   readonly leastMs: number;
   /** As far as the window is of use: start and the work that is left. */
   readonly horizonMs: number;
@@ -19,7 +19,7 @@ export interface Fit {
   /** null: it may be lent. */
   readonly obstacle: Extract<
     ReasonCode,
-    "notice_too_long" | "window_too_short" | "window_not_worth_it" | "owner_may_return"
+    "notice_too_long" | "window_too_short" | "window_not_worth_it"
   > | null;
   readonly usefulMs: number;
   readonly chanceFits: number;
@@ -34,7 +34,7 @@ export function timeNeed(guest: WaitingGuest, settings: CycleSettings): TimeNeed
     durationHintMs === null
       ? settings.horizonMs
       : Math.min(settings.horizonMs, roundUpHint(durationHintMs - guest.workedMs));
-  const checkpointMs = Math.min(checkpointIntervalMs ?? settings.checkpointIntervalMs, remainingMs);
+  const checkpointMs = Math.min(checkpointIntervalMs ?? 0, remainingMs);
   return {
     startMs,
     leastMs: startMs + checkpointMs + noticeMs,
@@ -49,25 +49,16 @@ function roundUpHint(remainingMs: number): number {
 }
 
 /**
- * How much a return may cost before it pays to wait a tick Δ for a look at the owner: E[min(W, Δ)] / (1 − S(Δ)), what the
- * tick earns for each return in it.
- */
-export function costToWaitMs(curve: SurvivalCurve, tickMs: number): number {
-  return curve.expectedIdleMs(tickMs) / (1 - curve.survivalAt(tickMs));
-}
-
-/**
- * Guest-to-window fit and optimal stopping. W is the time until the owner returns, S its survival, s the start, c the
- * notice, H the horizon, Δ the tick:
+ * Guest-to-window fit. W is the time until the owner returns, S its survival, s the start, k the checkpoint interval that the
+ * guest names (0: its notice is enough for it), c the notice, H the horizon:
  *
- *     useful = E[min(W, H)] − s                    value = useful − r·(1 − S(H))
- *     fits:         S(s + checkpoint + c) ≥ fitChanceMin
+ *     useful = E[min(W, H)] − s                value = useful − r·(1 − S(H))
+ *     fits:         S(s + k + c) ≥ fitChanceMin
  *     worth it:     value > 0
- *     not to wait:  E[min(W, Δ)] > l·(1 − S(Δ))    what the tick earns against what it risks
  *
- * Where a return evicts, it costs r = c + penalty and loses the start besides: l = s + c + penalty, the closed form
- * h < Δ/(s + c + λ) of optimal stopping with a hazard h that falls with idle age. Where the pool's first rung is a pause,
- * a return costs the guest little (r = l = the pause's penalty): it keeps its memory and its start.
+ * Where a return evicts, it costs r = c + penalty. Where the pool's first rung is a pause, a return costs the guest little
+ * (r = the pause's penalty): it keeps its memory and its start. Whether to lend now or to wait for another reading
+ * is asked of the device, whatever the guest (`DeviceLending`).
  *
  * And before all: the notice and what a cut-off agent needs beside it (`unheardMs`) end before the pool's deadline.
  *
@@ -75,28 +66,20 @@ export function costToWaitMs(curve: SurvivalCurve, tickMs: number): number {
  */
 export function windowValueMs(
   curve: SurvivalCurve,
-  curveCostToWaitMs: number,
   need: TimeNeed,
   pool: PoolTimes,
   settings: CycleSettings,
 ): number {
-  if (need.noticeMs + settings.unheardMs >= pool.recallDeadlineMs) return -4;
+  if (need.noticeMs + settings.unheardMs >= pool.recallDeadlineMs) return -3;
   if (curve.survivalAt(need.leastMs) < settings.fitChanceMin) return -1;
-  const isPaused = pool.firstRung === "pause";
-  const returnMs = isPaused ? settings.pausePenaltyMs : need.noticeMs + settings.evictionPenaltyMs;
+  const returnMs =
+    pool.firstRung === "pause" ? settings.pausePenaltyMs : need.noticeMs + settings.evictionPenaltyMs;
   const valueMs =
     curve.expectedIdleMs(need.horizonMs) - need.startMs - returnMs * (1 - curve.survivalAt(need.horizonMs));
-  if (!(valueMs > 0)) return -2;
-  return (isPaused ? returnMs : returnMs + need.startMs) < curveCostToWaitMs ? valueMs : -3;
+  return valueMs > 0 ? valueMs : -2;
 }
 
-const obstacles = [
-  null,
-  "window_too_short",
-  "window_not_worth_it",
-  "owner_may_return",
-  "notice_too_long",
-] as const;
+const obstacles = [null, "window_too_short", "window_not_worth_it", "notice_too_long"] as const;
 
 export function fitWindow(
   curve: SurvivalCurve,
@@ -104,7 +87,7 @@ export function fitWindow(
   pool: PoolTimes,
   settings: CycleSettings,
 ): Fit {
-  const valueMs = windowValueMs(curve, costToWaitMs(curve, settings.tickMs), need, pool, settings);
+  const valueMs = windowValueMs(curve, need, pool, settings);
   return {
     obstacle: obstacles[Math.max(0, -valueMs)] ?? null,
     usefulMs: curve.expectedIdleMs(need.horizonMs) - need.startMs,

@@ -1,4 +1,4 @@
-import { costToWaitMs, fitWindow, timeNeed, windowValueMs, type Fit, type TimeNeed } from "./fit.ts";
+import { fitWindow, timeNeed, windowValueMs, type Fit, type TimeNeed } from "./fit.ts";
 import type { Shape, WaitingGuest } from "./guest.ts";
 import type { GangView } from "./matching-gangs.ts";
 import type { Placement, Window } from "./placement.ts";
@@ -29,13 +29,13 @@ export class NeedFits {
   readonly #settings: CycleSettings;
   #ranking: readonly Window[] | null = null;
 
-  constructor(need: TimeNeed, placement: Placement, costsToWaitMs: Float64Array, settings: CycleSettings) {
+  constructor(need: TimeNeed, placement: Placement, settings: CycleSettings) {
     this.need = need;
     this.#placement = placement;
     this.#settings = settings;
     this.valuesMs = new Float64Array(placement.windows.length);
     for (const { index, curve, pool } of placement.windows) {
-      const valueMs = windowValueMs(curve, costsToWaitMs[index]!, need, pool, settings);
+      const valueMs = windowValueMs(curve, need, pool, settings);
       this.valuesMs[index] = valueMs > 0 ? Math.ceil(valueMs) : -Infinity;
     }
   }
@@ -67,17 +67,12 @@ export class NeedFits {
 export class Asks {
   readonly #placement: Placement;
   readonly #settings: CycleSettings;
-  /** By the window's index. */
-  readonly #costsToWaitMs: Float64Array;
   readonly #asks = new Map<number, Ask[]>();
   readonly #needs = new Map<number, NeedFits[]>();
 
   constructor(placement: Placement, settings: CycleSettings) {
     this.#placement = placement;
     this.#settings = settings;
-    this.#costsToWaitMs = new Float64Array(placement.windows.length);
-    for (const { index, curve } of placement.windows)
-      this.#costsToWaitMs[index] = costToWaitMs(curve, settings.tickMs);
   }
 
   of(guest: WaitingGuest): Ask {
@@ -102,7 +97,7 @@ export class Asks {
   #fitsOf(need: TimeNeed): NeedFits {
     const alike = bucket(this.#needs, mix(mix(need.leastMs, need.horizonMs), need.noticeMs));
     for (const fits of alike) if (sameNeed(fits.need, need)) return fits;
-    const fits = new NeedFits(need, this.#placement, this.#costsToWaitMs, this.#settings);
+    const fits = new NeedFits(need, this.#placement, this.#settings);
     alike.push(fits);
     return fits;
   }

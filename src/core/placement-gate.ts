@@ -18,7 +18,8 @@ export function gate(device: DeviceView, pool: PoolView | undefined, nowMs: numb
   const idleMs = nowMs - device.ownerSinceMs;
   if (!(idleMs >= device.requiredIdleMs))
     return idleMs < pool.policy.idleMsMin ? "idle_too_short" : "breaker";
-  return device.curve === null ? "no_forecast" : null;
+  if (device.curve === null) return "no_forecast";
+  return device.worthLending ? null : "owner_may_return";
 }
 
 /** Device memory that may be lent in all: total − reserve − the owner's; null where one of them is not known. */

@@ -4,7 +4,7 @@ import type { Rung } from "./policy.ts";
 import { gate, heldOf, lendableMib, lentMax } from "./placement-gate.ts";
 import { reasonNumber, type ReasonCode } from "./reasons.ts";
 import type { DeviceView, PoolView, Snapshot } from "./snapshot.ts";
-import type { SurvivalCurve } from "./survival.ts";
+import type { SurvivalCurve } from "./survival-curve.ts";
 
 /** A pool in this cycle. */
 export interface PoolTally {

@@ -20,6 +20,7 @@ const deviceReasons = {
   idle_too_short: "The device has not been idle for as long as its pool's policy asks.",
   breaker: "Owners came back early after recent loans, so a longer idle time is asked of the device for now.",
   no_forecast: "There is no forecast for the device yet.",
+  owner_may_return: "The owner's return is too likely right now; the risk falls while the device stays idle.",
   lent: "The device is lent as a whole.",
   fragment: "The device is lent in part, and no waiting guest may take the rest.",
   lent_share_max: "As much of the pool is lent as its policy allows.",
@@ -39,9 +40,8 @@ const guestReasons = {
   share_taken: "Too little of the device is left beside the guests on it.",
   host_too_full: "Too few devices of the host and pool are free for the whole gang.",
   window_too_short:
-    "Start, one checkpoint interval and notice do not fit before the owner's return with enough chance.",
+    "The guest's start, its checkpoint interval and its notice do not fit before the owner's return with enough chance.",
   window_not_worth_it: "The start and a likely eviction would cost more than the window gives.",
-  owner_may_return: "The owner's return is too likely right now; the risk falls while the device stays idle.",
   notice_too_long:
     "The notice is too long for the pool's deadline: an agent that is cut off could not keep it, since term, kill margin and drift come on top.",
   fits: "The window fits the guest, and is worth more than waiting.",

@@ -3,7 +3,7 @@ import type { WaitingGuest } from "./guest.ts";
 import type { Lease } from "./lease.ts";
 import type { PoolPolicy } from "./policy.ts";
 import type { ReasonCode } from "./reasons.ts";
-import type { SurvivalCurve } from "./survival.ts";
+import type { SurvivalCurve } from "./survival-curve.ts";
 
 /**
  * All that one cycle of decisions knows. Plain values only. Views are never changed once they are in a snapshot: a device
@@ -34,6 +34,8 @@ export interface DeviceView {
    * object are interchangeable, which is what makes a large cycle fast.
    */
   readonly curve: SurvivalCurve | null;
+  /** To lend it now is worth more than to wait for another reading. */
+  readonly worthLending: boolean;
   /** The live ones that hold a part of it. */
   readonly leases: readonly Pick<Lease, "grants" | "trustGroup">[];
   /** null: usable. */
@@ -69,7 +71,7 @@ export interface CycleLimits {
 
 /** What a cycle is told once. */
 export interface CycleSettings {
-  /** A guest is lent a device only where start + checkpoint interval + notice fits with this chance. */
+  /** A guest is lent a device only where its start, its checkpoint interval if it names one, and its notice fit with this chance. */
   readonly fitChanceMin: number;
   /** What an eviction costs beyond the start and the notice, as lost device time. */
   readonly evictionPenaltyMs: number;
@@ -77,10 +79,6 @@ export interface CycleSettings {
   readonly pausePenaltyMs: number;
   /** Of a pool's deadline, what an agent that hears of nobody needs beside the guest's notice: term, kill margin, drift. */
   readonly unheardMs: number;
-  /** Of a guest that names none. */
-  readonly checkpointIntervalMs: number;
   /** How far ahead a window is valued for a guest that does not say how long it runs. */
   readonly horizonMs: number;
-  /** Until the owner is looked at again: what waiting costs, and what it may teach. */
-  readonly tickMs: number;
 }

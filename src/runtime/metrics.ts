@@ -71,6 +71,12 @@ export function createMetrics(build: { readonly version: string; readonly withPr
       labelNames: ["pool"] as const,
       registers,
     }),
+    earlyMoves: new Counter({
+      name: "gleaner_early_moves_total",
+      help: "Guests that were told to stand still or to leave before an owner came, by pool and move.",
+      labelNames: ["pool", "move"] as const,
+      registers,
+    }),
     cycleSeconds: new Histogram({
       name: "gleaner_cycle_seconds",
       help: "Duration of one decision cycle.",

@@ -1,10 +1,9 @@
 import fc from "fast-check";
+import { WindowCurve } from "../../src/core/forecast/window-curve.ts";
 import type { GuestSpec, Shape, WaitingGuest } from "../../src/core/guest.ts";
 import type { Lease } from "../../src/core/lease.ts";
 import type { PoolPolicy } from "../../src/core/policy.ts";
 import type { CycleSettings, DeviceView, PoolView, Snapshot } from "../../src/core/snapshot.ts";
-import { binCount } from "../../src/core/survival-bins.ts";
-import { curveOf, tableOf, type SurvivalCurve } from "../../src/core/survival-table.ts";
 
 /** Snapshots for tests of the matcher: what a test does not name has a value that is in nobody's way. */
 
@@ -16,14 +15,12 @@ export const settings: CycleSettings = {
   evictionPenaltyMs: 5 * minuteMs,
   pausePenaltyMs: 5_000,
   unheardMs: 16_500,
-  checkpointIntervalMs: 5 * minuteMs,
   horizonMs: 240 * minuteMs,
-  tickMs: 15_000,
 };
 
 /** Owners that stay away for `meanMs` on average, whatever they did before. */
-export function steadyCurve(meanMs: number): SurvivalCurve {
-  return curveOf(tableOf(new Float64Array(binCount).fill(1 / meanMs)), 0);
+export function steadyCurve(meanMs: number): WindowCurve {
+  return new WindowCurve([30 * meanMs], [Math.exp(-30)], 0);
 }
 
 export const longCurve = steadyCurve(100 * 3_600_000);
@@ -71,6 +68,7 @@ export function device(
     ownerReason: "idle",
     ownerSinceMs: nowMs - 60 * minuteMs,
     curve: longCurve,
+    worthLending: true,
     leases: [],
     quarantineReason: null,
     heldBy: null,
@@ -197,6 +195,7 @@ const anyDevice = fc.record({
     { weight: 9, arbitrary: fc.constantFrom(longCurve, steadyCurve(10 * 3_600_000), steadyCurve(3_600_000)) },
     { weight: 1, arbitrary: fc.constantFrom(steadyCurve(20 * minuteMs), shortCurve, null) },
   ),
+  worthLending: mostly(true, false),
   quarantineReason: mostly<string | null>(null, "dirty"),
   heldBy: mostly<"held" | "cool_down" | null>(null, "held", "cool_down"),
   requiredIdleMs: mostly(minuteMs, 10 * minuteMs),

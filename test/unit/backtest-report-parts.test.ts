@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { SurvivalCurve } from "../../src/core/survival-table.ts";
+import type { SurvivalCurve } from "../../src/core/survival-curve.ts";
 import type { DevicePolicy } from "../../src/backtest/policy.ts";
 import { deviceMap } from "../../src/backtest/report/device-map.ts";
 import { ForecastCheck } from "../../src/backtest/report/forecast-check.ts";

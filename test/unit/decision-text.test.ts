@@ -6,9 +6,9 @@ import { replay } from "../../src/controller/decision-replay.ts";
 import { Slices } from "../../src/controller/slices.ts";
 import { decideCycle } from "../../src/core/cycle.ts";
 import { explainWait } from "../../src/core/cycle-explain.ts";
+import { horizonsMs } from "../../src/core/forecast/horizons.ts";
+import { WindowCurve } from "../../src/core/forecast/window-curve.ts";
 import type { Snapshot } from "../../src/core/snapshot.ts";
-import { binCount } from "../../src/core/survival-bins.ts";
-import { curveOf, tableOf } from "../../src/core/survival-table.ts";
 import { anySnapshot, device, guest, nextSnapshot, settings, snapshot } from "../support/snapshots.ts";
 
 /** Written to a file's bytes and read from them. */
@@ -52,16 +52,21 @@ describe("a journalled cycle", () => {
   });
 
   it("I7: has the forecast bit for bit, hash and all", async () => {
-    const anyHazard = fc.double({ min: 1e-14, max: 1, noNaN: true });
-    const anyTable = fc.array(anyHazard, { minLength: binCount, maxLength: binCount });
+    const anyChance = fc.double({ min: 1e-9, max: 1 - 1e-9, noNaN: true });
+    const anySurvival = fc.array(anyChance, { minLength: horizonsMs.length, maxLength: horizonsMs.length });
     await fc.assert(
-      fc.asyncProperty(anyTable, fc.double({ min: 0, max: 1e9, noNaN: true }), async (hazards, ageMs) => {
-        const curve = curveOf(tableOf(Float64Array.from(hazards)), ageMs);
-        const [cycle] = await thereAndBack([snapshot({ devices: [device("GPU-a", { curve })] })]);
-        const read = cycle!.snapshot.devices[0]!.curve!;
-        expect(read).toEqual(curve);
-        expect([read.hash, read.survivalAt(90_000)]).toEqual([curve.hash, curve.survivalAt(90_000)]);
-      }),
+      fc.asyncProperty(
+        anySurvival,
+        fc.double({ min: 0, max: 1e9, noNaN: true }),
+        async (chances, sinceMs) => {
+          const survival = chances.toSorted((a, b) => b - a);
+          const curve = new WindowCurve(horizonsMs, survival, sinceMs);
+          const [cycle] = await thereAndBack([snapshot({ devices: [device("GPU-a", { curve })] })]);
+          const read = cycle!.snapshot.devices[0]!.curve!;
+          expect(read).toEqual(curve);
+          expect([read.hash, read.survivalAt(90_000)]).toEqual([curve.hash, curve.survivalAt(90_000)]);
+        },
+      ),
       { numRuns: 50 },
     );
   });

@@ -3,8 +3,6 @@ import { explainWait } from "../../src/core/cycle-explain.ts";
 import { decideCycle, unlentReason } from "../../src/core/cycle.ts";
 import { reasons } from "../../src/core/reasons.ts";
 import type { Snapshot } from "../../src/core/snapshot.ts";
-import { curveOf, tableOf } from "../../src/core/survival-table.ts";
-import { binCount, binStartMs } from "../../src/core/survival-bins.ts";
 import {
   device,
   guest,
@@ -89,16 +87,11 @@ describe("the window", () => {
   });
 
   it("is waited for where the owner's return is too likely now and soon no longer", () => {
-    // Of those idle, a tenth returns within a tick; who stays beyond stays for long.
-    const hazards = Float64Array.from(binStartMs, (ms) =>
-      ms < 15_000 ? 0.1 / 15_000 : 1 / (100 * 3_600_000),
-    );
-    expect(hazards).toHaveLength(binCount);
-    const table = tableOf(hazards);
-    const at = (ageMs: number) =>
-      snapshot({ devices: [device("GPU-a", { curve: curveOf(table, ageMs) })], guests: [guest("g-1")] });
-    expect(explain(at(0), "g-1")?.reasonCode).toBe("owner_may_return");
-    expect(lentTo(at(20_000))).toEqual({ "g-1": ["GPU-a"] });
+    const when = (worthLending: boolean) =>
+      snapshot({ devices: [device("GPU-a", { worthLending })], guests: [guest("g-1")] });
+    expect(explain(when(false), "g-1")?.reasonCode).toBe("owner_may_return");
+    expect(unlentOf(when(false))).toEqual(["owner_may_return"]);
+    expect(lentTo(when(true))).toEqual({ "g-1": ["GPU-a"] });
   });
 });
 

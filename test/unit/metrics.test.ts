@@ -13,6 +13,7 @@ describe("createMetrics", () => {
       "gleaner_decision_cycles_total",
       "gleaner_decision_journal_on",
       "gleaner_devices",
+      "gleaner_early_moves_total",
       "gleaner_evictions_total",
       "gleaner_guests",
       "gleaner_leases_total",

@@ -1,6 +1,6 @@
 import type { DeviceDecision, HeldGuest } from "../../core/forecast/device-decision.ts";
 import { DeviceLending } from "../../core/forecast/device-lending.ts";
-import type { SurvivalCurve } from "../../core/survival-table.ts";
+import type { SurvivalCurve } from "../../core/survival-curve.ts";
 import type { DeviceAction, DeviceMoment, DevicePolicy, MakeDevicePolicy, PolicyContext } from "../policy.ts";
 import type { DeviceRules } from "../rules.ts";
 import { numberArgument } from "./argument.ts";

@@ -1,4 +1,4 @@
-import type { SurvivalCurve } from "../../core/survival-table.ts";
+import type { SurvivalCurve } from "../../core/survival-curve.ts";
 
 const minuteS = 60;
 const minutes = 60;

@@ -5,15 +5,13 @@
 export const fastFleetSpeed = 57;
 
 const second = 1_000;
-const minute = 60 * second;
 
 export const fastFleetSettings = {
   cycle: { intervalMs: 250 },
   terms: { termMs: 3 * second, renewIntervalMs: second, driftMs: 250 },
   telemetry: { sampleIntervalMs: second, staleMs: 4 * second },
   forecast: {
-    halfLifeMs: minute,
-    priorRuns: 1,
+    speed: fastFleetSpeed,
     evictionPenaltyMs: 500,
     fitChanceMin: 0.3,
     horizonMs: 30 * second,

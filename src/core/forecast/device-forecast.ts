@@ -1,5 +1,5 @@
 import type { DeviceUuid } from "../device.ts";
-import type { SurvivalCurve } from "../survival-table.ts";
+import { AlikeCurves } from "./alike.ts";
 import { columnCount, fillRow } from "./columns.ts";
 import { DeviceHistories, F } from "./device-history.ts";
 import { HazardChain } from "./hazard-chain.ts";
@@ -42,6 +42,7 @@ interface Pool {
   readonly chain: HazardChain;
   /** Made anew once in an interval. */
   table: WindowTable | null;
+  readonly alike: AlikeCurves;
   renewedMs: number;
   devices: number;
 }
@@ -54,6 +55,9 @@ interface Device {
 
 /** Devices rated in one part of a settling: some 100 µs. */
 const ratedPerPart = 128;
+/** What is learned is worked in at most so often, and how hazards move: telemetry that comes faster costs no more. */
+const refitMsMin = 5_000;
+const renewMsMin = 25_000;
 
 /** Of a rating: when the reading was that row and log-odds are of (−∞: none), and the log-odds of a return in a minute. */
 const ratedAtMs = 0;
@@ -78,6 +82,7 @@ export class DeviceForecast {
   readonly #devices = new Map<DeviceUuid, Device>();
   readonly #unrated = new Set<Device>();
   readonly #freeSlots: number[] = [];
+  #refitMs = NaN;
 
   constructor(settings: DeviceForecastSettings) {
     this.#settings = settings;
@@ -111,13 +116,17 @@ export class DeviceForecast {
 
   /** The same in parts; `rated` is told of each device and its pool. */
   *settling(nowMs: number, rated: (device: DeviceUuid, pool: string) => void): Generator<void> {
-    yield* this.#model.refitting(nowMs);
-    this.#horizons.refit(nowMs);
+    if (!(nowMs - this.#refitMs < refitMsMin)) {
+      this.#refitMs = nowMs;
+      yield* this.#model.refitting(nowMs);
+      this.#horizons.refit(nowMs);
+    }
     for (const pool of this.#pools.values()) {
-      if (nowMs - pool.renewedMs < pool.history.intervalMs / 2) continue;
+      if (nowMs - pool.renewedMs < Math.max(renewMsMin, pool.history.intervalMs / 2)) continue;
       pool.renewedMs = nowMs;
       pool.chain.forget(nowMs);
       pool.table = null;
+      pool.alike.clear();
     }
     // Those that are observed meanwhile are for the next time.
     let left = this.#unrated.size;
@@ -141,11 +150,21 @@ export class DeviceForecast {
   }
 
   /** How long the device stays idle from now on; null where `outlook` is. */
-  curve(uuid: DeviceUuid, nowMs: number): SurvivalCurve | null {
+  curve(uuid: DeviceUuid, nowMs: number): WindowCurve | null {
     const device = this.#rated(uuid);
     if (device === null) return null;
-    const survival = this.#horizons.survival(this.#lnAge(device), this.#said(device));
-    return new WindowCurve(horizonsMs, survival, nowMs - this.#ratings.of(device.slot)[ratedAtMs]!);
+    const [atMs, perMinute] = this.#ratings.of(device.slot) as unknown as [number, number];
+    return this.#curveOf(device.pool, perMinute, this.#lnAge(device), nowMs - atMs);
+  }
+
+  /** The curve that devices share which are much alike, as of their last readings; null where `outlook` is. */
+  alikeCurve(uuid: DeviceUuid): WindowCurve | null {
+    const device = this.#rated(uuid);
+    if (device === null) return null;
+    const perMinute = this.#ratings.of(device.slot)[logOdds]!;
+    return this.#pools
+      .get(device.pool)!
+      .alike.of(perMinute, this.#lnAge(device), (odds, lnAge) => this.#curveOf(device.pool, odds, lnAge, 0));
   }
 
   /** Mean interval between the readings of a device of the pool, ms. */
@@ -196,15 +215,18 @@ export class DeviceForecast {
     rating[logOdds] = this.#model.logOdds(device.pool, row);
     if (beforeMs >= h[F.sinceMs]! && atMs - beforeMs <= this.#settings.gapMs)
       pool.chain.stayed(before, rating[logOdds]);
-    this.#horizons.ask(slot, atMs, this.#lnAge(device), this.#said(device));
+    this.#horizons.ask(slot, atMs, this.#lnAge(device), this.#said(device.pool, rating[logOdds]));
+  }
+
+  #curveOf(pool: string, perMinute: number, lnAge: number, sinceMs: number): WindowCurve {
+    return new WindowCurve(horizonsMs, this.#horizons.survival(lnAge, this.#said(pool, perMinute)), sinceMs);
   }
 
   /** What the chain says of staying idle for a horizon. */
-  #said({ pool: name, slot }: Device): (horizonMs: number) => number {
+  #said(name: string, perMinute: number): (horizonMs: number) => number {
     const pool = this.#pools.get(name)!;
     pool.table ??= new WindowTable(pool.chain, pool.history.intervalMs);
     const { table } = pool;
-    const perMinute = this.#ratings.of(slot)[logOdds]!;
     return (horizonMs) => Math.exp(-table.cumulative(perMinute, horizonMs));
   }
 
@@ -228,7 +250,8 @@ export class DeviceForecast {
     let pool = this.#pools.get(name);
     if (pool === undefined) {
       const chain = new HazardChain(this.#settings.chainHalfLifeMs, atMs);
-      pool = { history: new PoolHistory(), chain, table: null, renewedMs: atMs, devices: 0 };
+      const alike = new AlikeCurves();
+      pool = { history: new PoolHistory(), chain, table: null, alike, renewedMs: atMs, devices: 0 };
       this.#pools.set(name, pool);
     }
     pool.devices += 1;

@@ -1,10 +1,10 @@
 import type { DeviceUuid } from "../device.ts";
-import type { SurvivalCurve } from "../survival-table.ts";
 import { decideKill, decidePause, type DeviceDecision, type HeldGuest } from "./device-decision.ts";
 import { defaultDeviceForecastSettings, DeviceForecast, type Outlook } from "./device-forecast.ts";
 import { LendOrWait, type LeaseCosts } from "./lend-or-wait.ts";
 import { MeetingPrice } from "./meeting-price.ts";
 import type { Reading } from "./reading.ts";
+import type { WindowCurve } from "./window-curve.ts";
 
 /** What lending in a pool costs, and what its owner allows. Seconds of one GPU. */
 export interface LendingTerms {
@@ -34,6 +34,8 @@ export interface MeetingsLimit {
 /** What is believed of meetings that pause a guest before any was seen: so many, of which so many end it. */
 const believedMeetings = 13;
 const believedEvictions = 1;
+/** What lending is worth is reckoned anew at most so often. */
+const renewMsMin = 5_000;
 
 interface Pool {
   readonly stop: LendOrWait;
@@ -43,6 +45,7 @@ interface Pool {
   costs: LeaseCosts;
   /** Devices of it were rated since the last renewal. */
   isDue: boolean;
+  renewedMs: number;
 }
 
 interface Limited {
@@ -110,9 +113,12 @@ export class DeviceLending {
       pool.costs = this.#costsOf(pool);
       const chain = this.#forecast.chain(name);
       if (chain === null) this.#pools.delete(name);
-      else if (pool.isDue) pool.stop.renew(chain, this.#forecast.intervalMs(name), pool.costs);
-      pool.isDue = false;
-      yield;
+      else if (pool.isDue && !(nowMs - pool.renewedMs < renewMsMin)) {
+        pool.stop.renew(chain, this.#forecast.intervalMs(name), pool.costs);
+        pool.renewedMs = nowMs;
+        pool.isDue = false;
+        yield;
+      }
     }
     this.#watch();
   }
@@ -136,8 +142,13 @@ export class DeviceLending {
   }
 
   /** How long the device stays idle from now on; null where `outlook` is. */
-  curve(device: DeviceUuid, nowMs: number): SurvivalCurve | null {
+  curve(device: DeviceUuid, nowMs: number): WindowCurve | null {
     return this.outlook(device, nowMs) === null ? null : this.#forecast.curve(device, nowMs);
+  }
+
+  /** The curve that devices share which are much alike, as of their last readings; null where `outlook` is. */
+  alikeCurve(device: DeviceUuid, nowMs: number): WindowCurve | null {
+    return this.outlook(device, nowMs) === null ? null : this.#forecast.alikeCurve(device);
   }
 
   forget(device: DeviceUuid): void {
@@ -184,6 +195,7 @@ export class DeviceLending {
       terms,
       costs: { start: 0, end: 0, met: 0, lost: 0 },
       isDue: false,
+      renewedMs: NaN,
     };
     this.#pools.set(name, pool);
     return pool;

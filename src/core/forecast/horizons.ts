@@ -70,14 +70,12 @@ export class Horizons {
   }
 
   /** P(still idle after each horizon), falling. */
-  survival(lnAge: number, said: (horizonMs: number) => number): Float64Array {
-    const survival = new Float64Array(horizonsMs.length);
+  survival(lnAge: number, said: (horizonMs: number) => number): number[] {
     let least = 1;
-    for (const [i, horizonMs] of horizonsMs.entries()) {
-      least = Math.min(least, probability(this.#models[i]!.logOdds(rowOf(said(horizonMs), lnAge))));
-      survival[i] = least;
-    }
-    return survival;
+    return horizonsMs.map((horizonMs, i) => {
+      const model = this.#models[i]!;
+      return (least = Math.min(least, probability(model.logOdds(rowOf(said(horizonMs), lnAge)))));
+    });
   }
 }
 

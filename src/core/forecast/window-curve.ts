@@ -1,14 +1,29 @@
-import { fnv1a, type SurvivalCurve } from "../survival-table.ts";
+import { fnv1a } from "../fnv1a.ts";
+import type { SurvivalCurve } from "../survival-curve.ts";
+
+/** A curve as plain data, for another thread or the disk. */
+export interface PlainCurve {
+  readonly horizonsMs: readonly number[];
+  readonly survival: readonly number[];
+  readonly sinceMs: number;
+}
+
+export function curveFrom({ horizonsMs, survival, sinceMs }: PlainCurve): WindowCurve {
+  return new WindowCurve(horizonsMs, survival, sinceMs);
+}
 
 /** P(a device that is idle now stays so), from its values at a few horizons. */
 export class WindowCurve implements SurvivalCurve {
+  /** What makes the same curve again. */
+  readonly plain: PlainCurve;
   readonly #horizonsMs: Float64Array;
   /** −ln S at each horizon; 0 at 0, never falling. */
   readonly #cumulative: Float64Array;
   readonly #sinceMs: number;
 
   /** `horizonsMs` rise from above 0, `survival` falls within (0, 1); said `sinceMs` ago of a device that is idle since. */
-  constructor(horizonsMs: readonly number[], survival: ArrayLike<number>, sinceMs: number) {
+  constructor(horizonsMs: readonly number[], survival: readonly number[], sinceMs: number) {
+    this.plain = { horizonsMs, survival, sinceMs };
     this.#horizonsMs = Float64Array.of(0, ...horizonsMs);
     this.#cumulative = Float64Array.from(this.#horizonsMs, (_, i) =>
       i === 0 ? 0 : -Math.log(survival[i - 1]!),

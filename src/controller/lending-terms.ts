@@ -1,0 +1,33 @@
+import type { GuestCosts } from "../core/forecast/costs-meter.ts";
+import type { LendingTerms } from "../core/forecast/device-lending.ts";
+import type { PoolPolicy } from "../core/policy.ts";
+import type { Settings } from "../config/settings.ts";
+
+/** What guests are believed to cost before any was seen. */
+export function believedCosts({ guest, forecast }: Settings): GuestCosts {
+  return {
+    startS: guest.startMs / 1_000,
+    vacateS: guest.noticeMs / 1_000,
+    evictedS: forecast.evictionPenaltyMs / 1_000,
+  };
+}
+
+/** What lending in a pool costs guests, and what its owner allows. */
+export function lendingTerms(policy: PoolPolicy, costs: GuestCosts, settings: Settings): LendingTerms {
+  const pauses = policy.firstRung === "pause";
+  const resumeS = settings.forecast.resumeIdleMsMin / 1_000;
+  const { startS, vacateS: endS, evictedS } = costs;
+  const { owner, meetingsPerGpuDayMax: perGpuDayMax } = policy;
+  return {
+    met: pauses ? "pause" : "kill",
+    startS,
+    endS,
+    evictedS,
+    resumeS,
+    // An owner who is not seen may be there: the guest is taken away as if.
+    lostS: pauses ? resumeS : evictedS,
+    pauseBudgetS: policy.pauseBudgetMs / 1_000,
+    plannedMetS: null,
+    limit: perGpuDayMax === null ? null : { owner, perGpuDayMax },
+  };
+}

@@ -1,0 +1,73 @@
+import type { LeaseStep } from "../api/convert/lease.ts";
+import type { Settings } from "../config/settings.ts";
+import type { DeviceUuid } from "../core/device.ts";
+import { CostsMeter } from "../core/forecast/costs-meter.ts";
+import type { LendingTerms } from "../core/forecast/device-lending.ts";
+import type { Settlement } from "../core/ledger-event.ts";
+import { isLive, type Lease } from "../core/lease.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Fleet } from "./fleet.ts";
+import { believedCosts, lendingTerms } from "./lending-terms.ts";
+import type { LiveGuests } from "./live-guests.ts";
+import type { LendingRules, OwnerForecast } from "./owner-forecast.ts";
+import type { OwnerSignals } from "./owner-signals.ts";
+
+interface LendingWatchParts {
+  readonly fleet: Fleet;
+  readonly signals: OwnerSignals;
+  readonly guests: LiveGuests;
+  readonly forecast: OwnerForecast;
+  readonly settings: Settings;
+  readonly clock: Clock;
+}
+
+/** By what terms pools lend: as their owners' policies say, and as live guests show it to cost. */
+export class LendingWatch implements LendingRules {
+  readonly #parts: LendingWatchParts;
+  readonly #costs: CostsMeter;
+
+  constructor(parts: LendingWatchParts) {
+    this.#parts = parts;
+    this.#costs = new CostsMeter(believedCosts(parts.settings));
+  }
+
+  termsOf(pool: string): LendingTerms {
+    const { signals, settings } = this.#parts;
+    return lendingTerms(signals.policyOf(pool), this.#costs.costs, settings);
+  }
+
+  mayLend(uuid: DeviceUuid): boolean {
+    const { fleet, signals } = this.#parts;
+    const device = fleet.devices.get(uuid);
+    if (device === undefined || device.quarantine !== null || device.recalls.size > 0) return false;
+    return signals.policyOf(device.info.pool).mode === "lend" && signals.standsAgainst(device.info) === null;
+  }
+
+  /** Called for every step: what guests cost, and what owners' returns did to them. */
+  stepped(before: Lease, step: LeaseStep, settlement: Settlement | null): void {
+    const byOwner = step.mover === "activity" || step.mover === "owner";
+    const worked = before.state === "starting" || before.state === "running";
+    const leaves = step.state !== "running" && step.state !== "paused";
+    if (worked && byOwner) this.#each(before, (pool) => this.#parts.forecast.met(pool));
+    if ((worked || before.state === "paused") && leaves && (byOwner || step.mover === "budget"))
+      this.#each(before, (pool) => this.#parts.forecast.evicted(pool));
+    if (before.state === "starting" && step.state === "running") this.#started(before);
+    if (settlement === null || !isLive(before.state)) return;
+    if (settlement.vacateMs !== null) this.#costs.saw("vacateS", settlement.vacateMs / 1_000);
+    if (settlement.outcome === "evicted" && step.mover !== "controller")
+      this.#costs.saw("evictedS", settlement.lostMs / 1_000);
+  }
+
+  #started({ guestId, lentAtMs }: Lease): void {
+    const { guests, clock } = this.#parts;
+    const startMs = guests.specOf(guestId)?.startMs ?? 0;
+    this.#costs.saw("startS", (clock.wallMs() - lentAtMs + startMs) / 1_000);
+  }
+
+  #each({ grants }: Lease, tell: (pool: string) => void): void {
+    for (const { device } of grants) {
+      const pool = this.#parts.fleet.devices.get(device)?.info.pool;
+      if (pool !== undefined) tell(pool);
+    }
+  }
+}
