@@ -56,6 +56,7 @@ export const defaults = {
     mode: "observe",
     lentShareMax: 1,
     meetingsPerGpuDayMax: null,
+    waitedShareMax: null,
     recallDeadlineMs: 30 * second,
     pauseBudgetMs: 10 * minute,
     firstRung: "pause",

@@ -32,6 +32,7 @@ export const policySchema = z.strictObject({
     .max(64)
     .default([]),
   meetingsPerGpuDayMax: z.number().nonnegative().nullable().default(defaults.policy.meetingsPerGpuDayMax),
+  waitedShareMax: z.number().positive().max(1).nullable().default(defaults.policy.waitedShareMax),
   recallDeadlineMs: durationMs.default(defaults.policy.recallDeadlineMs),
   pauseBudgetMs: waitMs.default(defaults.policy.pauseBudgetMs),
   firstRung: z.enum(["pause", "vacate", "kill"]).default(defaults.policy.firstRung),

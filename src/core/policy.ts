@@ -25,6 +25,8 @@ export interface PoolPolicy {
   readonly windows: readonly LendWindow[];
   /** How often a return may find a guest, per device and day; null: no limit. */
   readonly meetingsPerGpuDayMax: number | null;
+  /** Of the devices that owners take in the pool, the part that may find a guest on one, above 0 and up to 1; null: no limit. */
+  readonly waitedShareMax: number | null;
   readonly recallDeadlineMs: number;
   readonly pauseBudgetMs: number;
   /** How a recall begins, and how far an owner who just starts working, for whom guests are frozen at once, lets them stay. */

@@ -34,6 +34,7 @@ export function pool(name: string, change: Partial<PoolPolicy> = {}, view: Parti
     lentShareMax: 1,
     windows: [],
     meetingsPerGpuDayMax: null,
+    waitedShareMax: null,
     recallDeadlineMs: 30_000,
     pauseBudgetMs: 600_000,
     firstRung: "vacate",

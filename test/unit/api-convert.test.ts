@@ -170,6 +170,7 @@ describe("what crosses the wire comes back the same", () => {
       lentShareMax: 0,
       windows: [{ weekdays: [0, 6], startMinute: 1_320, endMinute: 360, timeZone: "Europe/Berlin" }],
       meetingsPerGpuDayMax: null,
+      waitedShareMax: 0.05,
       recallDeadlineMs: 30_000,
       pauseBudgetMs: 0,
       firstRung: "vacate",

@@ -97,6 +97,7 @@ export function checkPolicy(
     lentShareMax,
     windows: message.windows.map((window) => ({ ...window, timeZone: window.timeZone || undefined })),
     meetingsPerGpuDayMax,
+    waitedShareMax: message.waitedShareMax,
     recallDeadlineMs,
     pauseBudgetMs,
     firstRung: rungs.fromOptional(message.firstRung, "policy.first_rung") ?? undefined,

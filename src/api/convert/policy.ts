@@ -68,6 +68,7 @@ export function policyToProto(policy: PoolPolicy): wire.Policy {
     lentShareMax: policy.lentShareMax,
     windows: policy.windows.map((window) => ({ ...window, weekdays: [...window.weekdays] })),
     meetingsPerGpuDayMax: policy.meetingsPerGpuDayMax ?? undefined,
+    waitedShareMax: policy.waitedShareMax ?? undefined,
     idleMsMin: policy.idleMsMin,
   };
 }
@@ -81,6 +82,7 @@ export function policyFromProto(message: wire.Policy): PoolPolicy {
     lentShareMax: message.lentShareMax ?? 0,
     windows: message.windows.map((window) => ({ ...window, timeZone: window.timeZone || "UTC" })),
     meetingsPerGpuDayMax: message.meetingsPerGpuDayMax ?? null,
+    waitedShareMax: message.waitedShareMax ?? null,
     recallDeadlineMs: message.recallDeadlineMs ?? 0,
     pauseBudgetMs: message.pauseBudgetMs ?? 0,
     firstRung: rungs.fromWire(message.firstRung, "policy.first_rung"),

@@ -46,6 +46,9 @@ function setCommand(cli: Cli): Command {
     .option("--mode <mode>", "observe: forecast and report, lend nothing; lend")
     .addOption(numberOption("--lent-share-max <x>", "part of the pool that may be lent at once", 0, 1))
     .addOption(numberOption("--meetings-per-gpu-day-max <n>", "how often a return may find a guest", 0))
+    .addOption(
+      numberOption("--waited-share-max <x>", "part of the devices owners take that may find a guest", 0, 1),
+    )
     .addOption(durationOption("--recall-deadline <duration>", "by when a recalled device is released"))
     .addOption(
       durationOption("--pause-budget <duration>", "how long a guest may stay paused before it is vacated"),
@@ -129,6 +132,7 @@ function policyTable({ paint }: Cli, policies: readonly PoolPolicy[]): string {
       "DEADLINE",
       "RETURN BY",
       "MEETINGS/DAY",
+      "WAITED",
       "WINDOWS",
     ],
     policies.map((policy) => [
@@ -142,6 +146,7 @@ function policyTable({ paint }: Cli, policies: readonly PoolPolicy[]): string {
       formatDuration(policy.recallDeadlineMs),
       policy.returnSignal,
       policy.meetingsPerGpuDayMax === null ? "any" : String(policy.meetingsPerGpuDayMax),
+      policy.waitedShareMax === null ? "any" : String(policy.waitedShareMax),
       policy.windows.length === 0 ? "always" : String(policy.windows.length),
     ]),
   );

@@ -459,7 +459,11 @@ export interface Policy {
     | number
     | undefined;
   /** Least time idle before a device may be lent. */
-  idleMsMin?: number | undefined;
+  idleMsMin?:
+    | number
+    | undefined;
+  /** Of the devices that owners take in the pool, the part that may find a guest on one, above 0 and up to 1. Unset: no limit. */
+  waitedShareMax?: number | undefined;
 }
 
 export interface SetPolicyRequest {
@@ -1859,6 +1863,7 @@ function createBasePolicy(): Policy {
     returnSignal: ReturnSignal.UNSPECIFIED,
     reserveMemoryMib: undefined,
     idleMsMin: undefined,
+    waitedShareMax: undefined,
   };
 }
 
@@ -1902,6 +1907,9 @@ export const Policy: MessageFns<Policy> = {
     }
     if (message.idleMsMin !== undefined) {
       writer.uint32(104).uint64(message.idleMsMin);
+    }
+    if (message.waitedShareMax !== undefined) {
+      writer.uint32(113).double(message.waitedShareMax);
     }
     return writer;
   },
@@ -2023,6 +2031,14 @@ export const Policy: MessageFns<Policy> = {
             message.idleMsMin = longToNumber(reader.uint64());
             continue;
           }
+          case 14: {
+            if (tag !== 113) {
+              break;
+            }
+
+            message.waitedShareMax = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2053,6 +2069,7 @@ export const Policy: MessageFns<Policy> = {
     message.returnSignal = object.returnSignal ?? ReturnSignal.UNSPECIFIED;
     message.reserveMemoryMib = object.reserveMemoryMib ?? undefined;
     message.idleMsMin = object.idleMsMin ?? undefined;
+    message.waitedShareMax = object.waitedShareMax ?? undefined;
     return message;
   },
 };
