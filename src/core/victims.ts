@@ -1,5 +1,7 @@
 import type { DeviceUuid } from "./device.ts";
-import { Heap } from "./heap.ts";
+import { costOf, evictionCostMs, type VictimLease } from "./eviction-cost.ts";
+import { holdersOf } from "./victims-clusters.ts";
+import { freeAtLeast } from "./victims-search.ts";
 
 /** A lent device, or a free one, that an owner may take back. */
 export interface VictimDevice {
@@ -9,56 +11,51 @@ export interface VictimDevice {
   readonly leases: readonly VictimLease[];
 }
 
-/** What it costs to end a lease. */
-export interface VictimLease {
-  readonly id: string;
-  /** Thousandths of a device, summed over the whole gang. */
-  readonly permille: number;
-  /** Measured; null: no checkpoint was ever written. */
-  readonly checkpointAgeMs: number | null;
-  readonly workedMs: number;
-  /** What starting it again takes. */
-  readonly startMs: number;
-  /** By the guest's own hint; null: it gave none. */
-  readonly remainingMs: number | null;
-}
-
 export interface Victims {
   readonly devices: readonly DeviceUuid[];
   /** Leases to end; a gang goes whole. */
   readonly leases: readonly string[];
-  /** Device time that is lost. */
+  /** Sum of their `evictionCostMs`. */
   readonly costMs: number;
-}
-
-/** A guest that ends within this time is left to end. */
-const finishingWithinMs = 60_000;
-/** More than any work is worth: those about to finish go last. */
-const finishingCostMs = 1e12;
-/** Hosts of up to so many devices are searched exactly. */
-const exactDevicesMax = 8;
-
-/** Device time lost with a lease: the work since its last checkpoint and a new start, on all of its devices. */
-export function evictionCostMs(lease: VictimLease): number {
-  const lostMs = (lease.checkpointAgeMs ?? lease.workedMs) + lease.startMs;
-  const isFinishing = lease.remainingMs !== null && lease.remainingMs <= finishingWithinMs;
-  return (lease.permille / 1000) * lostMs + (isFinishing ? finishingCostMs : 0);
 }
 
 /**
  * Which `count` devices an owner gets back. Where a host has so many, all of them come from one host, so that the owner's shape is
- * kept; among such choices, and where no host has enough, the one that loses the least guests' work. Devices that are not
- * lent cost nothing. Fewer candidates than asked for: all of them.
+ * kept; among such choices, and where no host has enough, the one that costs least. Devices that are not lent cost nothing.
+ * Fewer candidates than asked for: all of them.
  */
 export function chooseVictims(candidates: readonly VictimDevice[], count: number): Victims {
-  const devices = candidates.toSorted(byHostAndUuid);
-  const byHost = [...Map.groupBy(devices, ({ host }) => host).values()];
-  const choices = byHost
-    .filter((host) => host.length >= count)
-    .map((host) => victims(host.length <= exactDevicesMax ? cheapest(host, count) : greedy(host, count)));
-  const [first, ...others] = choices;
-  if (first === undefined) return victims(greedy(devices, count));
-  return others.reduce((best, choice) => (choice.costMs < best.costMs ? choice : best), first);
+  const hosts = [...Map.groupBy(candidates, ({ host }) => host).values()];
+  const enough = hosts.filter((devices) => devices.length >= count);
+  if (enough.length === 0) return victims(onFewestHosts(freeAtLeast(candidates, count)).slice(0, count));
+  let best: Victims | undefined;
+  let bestHost = "";
+  // The sum of many shares may be off by a rounding.
+  for (const { devices, costMsMin } of mostPromisingFirst(enough, count)) {
+    if (best !== undefined && costMsMin > best.costMs * (1 + 1e-9)) break;
+    const [{ host }] = devices as [VictimDevice];
+    const choice = victims(freeAtLeast(devices, count).toSorted(byUuid).slice(0, count));
+    const isBetter =
+      best === undefined || choice.costMs < best.costMs || (choice.costMs === best.costMs && host < bestHost);
+    if (isBetter) [best, bestHost] = [choice, host];
+  }
+  return best!;
+}
+
+/**
+ * Hosts by the least that `count` of their devices can cost: each lease costs each of its devices the same share, so that whoever
+ * takes some of them pays no less than their shares.
+ */
+function mostPromisingFirst(hosts: readonly (readonly VictimDevice[])[], count: number) {
+  const holders = holdersOf(hosts.flat());
+  const shareMs = ({ leases }: VictimDevice) =>
+    leases.reduce((sum, lease) => sum + evictionCostMs(lease) / holders.get(lease)!.length, 0);
+  return hosts
+    .map((devices) => {
+      const shares = Float64Array.from(devices, shareMs).sort();
+      return { devices, costMsMin: shares.subarray(0, count).reduce((sum, share) => sum + share, 0) };
+    })
+    .toSorted((a, b) => a.costMsMin - b.costMsMin);
 }
 
 function victims(devices: readonly VictimDevice[]): Victims {
@@ -70,114 +67,16 @@ function victims(devices: readonly VictimDevice[]): Victims {
   };
 }
 
-function costOf(leases: Iterable<VictimLease>): number {
-  let costMs = 0;
-  for (const lease of leases) costMs += evictionCostMs(lease);
-  return costMs;
-}
-
-/** Tries every choice. */
-function cheapest(devices: readonly VictimDevice[], count: number): readonly VictimDevice[] {
-  let best: readonly VictimDevice[] = [];
-  let bestMs = Infinity;
-  for (let mask = 0; mask < 2 ** devices.length; mask++) {
-    if (bitsOf(mask) !== count) continue;
-    const chosen = devices.filter((_, index) => (mask & (1 << index)) !== 0);
-    const costMs = costOf(new Set(chosen.flatMap(({ leases }) => leases)));
-    if (costMs >= bestMs) continue;
-    best = chosen;
-    bestMs = costMs;
-  }
-  return best;
-}
-
-function bitsOf(mask: number): number {
-  let bits = 0;
-  for (let rest = mask; rest !== 0; rest &= rest - 1) bits++;
-  return bits;
-}
-
-/** One device's leases ended: which those are, and what it costs for each device that is freed by it. */
-interface Move {
-  readonly index: number;
-  readonly leases: readonly VictimLease[];
-  readonly costMs: number;
-}
-
-/**
- * Takes the device that frees the most for the least, again and again, every time counting what the leases ended so far have
- * freed already; then gives back, dearest first, each lease that is not needed after all.
- */
-function greedy(devices: readonly VictimDevice[], count: number): readonly VictimDevice[] {
-  const wanted = Math.min(count, devices.length);
-  const ended = new Set<VictimLease>();
-  const isFree = ({ leases }: VictimDevice) => leases.every((lease) => ended.has(lease));
-  const places = placesByLease(devices);
-  const placesOf = (leases: readonly VictimLease[]) =>
-    new Set(leases.flatMap((lease) => places.get(lease) ?? []));
-  let missing = wanted - devices.filter(isFree).length;
-
-  const moveOf = (index: number): Move => {
-    const leases = devices[index]!.leases.filter((lease) => !ended.has(lease));
-    let gain = 0;
-    for (const place of placesOf(leases))
-      if (devices[place]!.leases.every((lease) => ended.has(lease) || leases.includes(lease))) gain++;
-    return { index, leases, costMs: costOf(leases) / Math.min(gain, Math.max(1, missing)) };
-  };
-  const isCheaper = (a: Move, b: Move) => (a.costMs === b.costMs ? a.index < b.index : a.costMs < b.costMs);
-  const lent = [...devices.keys()].filter((index) => !isFree(devices[index]!));
-  const moves = new Heap(isCheaper, lent.map(moveOf));
-  while (missing > 0) {
-    const { index, costMs } = moves.first!;
-    moves.removeFirst();
-    if (isFree(devices[index]!)) continue;
-    const move = moveOf(index);
-    if (move.costMs !== costMs) {
-      moves.add(move);
-      continue;
-    }
-    for (const lease of move.leases) ended.add(lease);
-    for (const place of placesOf(move.leases))
-      if (isFree(devices[place]!)) missing--;
-      else moves.add(moveOf(place));
-  }
-
-  let spare = -missing;
-  for (const lease of [...ended].toSorted(dearestFirst)) {
-    const held = placesOf([lease])
-      .values()
-      .filter((place) => isFree(devices[place]!))
-      .toArray().length;
-    if (held > spare) continue;
-    ended.delete(lease);
-    spare -= held;
-  }
-  return onFewestHosts(devices.filter(isFree)).slice(0, wanted);
-}
-
-function placesByLease(devices: readonly VictimDevice[]): Map<VictimLease, number[]> {
-  const places = new Map<VictimLease, number[]>();
-  devices.forEach(({ leases }, place) => {
-    for (const lease of leases) {
-      const list = places.get(lease);
-      if (list === undefined) places.set(lease, [place]);
-      else list.push(place);
-    }
-  });
-  return places;
-}
-
-function dearestFirst(a: VictimLease, b: VictimLease): number {
-  return evictionCostMs(b) - evictionCostMs(a) || (a.id < b.id ? -1 : 1);
-}
-
 /** Those of the hosts with the most devices first. */
 function onFewestHosts(devices: readonly VictimDevice[]): VictimDevice[] {
   const hosts = [...Map.groupBy(devices, ({ host }) => host).values()];
-  return hosts.toSorted((a, b) => b.length - a.length).flat();
+  return hosts.toSorted((a, b) => b.length - a.length || byHost(a, b)).flatMap((its) => its.toSorted(byUuid));
 }
 
-function byHostAndUuid(a: VictimDevice, b: VictimDevice): number {
-  if (a.host !== b.host) return a.host < b.host ? -1 : 1;
-  return a.uuid < b.uuid ? -1 : a.uuid > b.uuid ? 1 : 0;
+function byHost([a]: readonly VictimDevice[], [b]: readonly VictimDevice[]): number {
+  return a!.host < b!.host ? -1 : 1;
+}
+
+function byUuid(a: VictimDevice, b: VictimDevice): number {
+  return a.uuid < b.uuid ? -1 : 1;
 }

@@ -1,11 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  chooseVictims,
-  evictionCostMs,
-  type VictimDevice,
-  type VictimLease,
-} from "../../src/core/victims.ts";
+import { evictionCostMs, type VictimLease } from "../../src/core/eviction-cost.ts";
+import { chooseVictims, type VictimDevice } from "../../src/core/victims.ts";
 
 const lease = (id: string, change: Partial<VictimLease> = {}): VictimLease => ({
   id,
@@ -14,6 +10,10 @@ const lease = (id: string, change: Partial<VictimLease> = {}): VictimLease => ({
   workedMs: 1_000_000,
   startMs: 30_000,
   remainingMs: null,
+  hasNotice: false,
+  isLeaving: false,
+  evictions: 0,
+  evictionsLeft: 100,
   ...change,
 });
 const device = (uuid: string, ...leases: VictimLease[]): VictimDevice => ({
