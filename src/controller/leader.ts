@@ -129,7 +129,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     fleet,
     orders,
     signals,
-    targets: new RecallTargets(fleet, guests, clock),
+    targets: new RecallTargets({ fleet, guests, signals, clock, settings: settings.recall }),
     journal,
     clock,
     log,

@@ -45,6 +45,11 @@ export class LiveGuests {
     return this.#live.get(guestId)?.queued.spec;
   }
 
+  /** As it was when its live attempt began. */
+  recordOf(guestId: string): GuestRecord | undefined {
+    return this.#live.get(guestId)?.record;
+  }
+
   changed(guestId: string): void {
     const guest = this.#live.get(guestId);
     if (guest === undefined || !this.#changes.isWatched) return;

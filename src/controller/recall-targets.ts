@@ -1,20 +1,37 @@
+import type { RecallOrder } from "../api/ports.ts";
+import type { Settings } from "../config/settings.ts";
+import type { VictimLease } from "../core/eviction-cost.ts";
+import { noticeLeftMs } from "../core/recall-notice.ts";
 import { targetCovers, type Target } from "../core/target.ts";
-import { chooseVictims, type VictimLease } from "../core/victims.ts";
+import { chooseVictims } from "../core/victims.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Device, Fleet, LiveLease } from "./fleet.ts";
 import type { LiveGuests } from "./live-guests.ts";
+import type { OwnerSignals } from "./owner-signals.ts";
+
+type Wish = Pick<RecallOrder, "target" | "deadlineMs" | "firstRung">;
 
 /** Which devices an owner's call speaks of; of a part of a pool, those that lose least. */
 export class RecallTargets {
   readonly #fleet: Fleet;
   readonly #guests: LiveGuests;
+  readonly #signals: OwnerSignals;
   readonly #clock: Clock;
+  readonly #settings: Pick<Settings["recall"], "killMarginMs">;
 
-  constructor(fleet: Fleet, guests: LiveGuests, clock: Clock) {
-    this.#fleet = fleet;
-    this.#guests = guests;
-    this.#clock = clock;
+  constructor(parts: {
+    fleet: Fleet;
+    guests: LiveGuests;
+    signals: OwnerSignals;
+    clock: Clock;
+    settings: Pick<Settings["recall"], "killMarginMs">;
+  }) {
+    this.#fleet = parts.fleet;
+    this.#guests = parts.guests;
+    this.#signals = parts.signals;
+    this.#clock = parts.clock;
+    this.#settings = parts.settings;
   }
 
   /** Those that agents have told of yet; of a whole target, which may name a pool before its agents are up. */
@@ -23,7 +40,8 @@ export class RecallTargets {
   }
 
   /** Throws DEVICE_NOT_FOUND, POOL_NOT_FOUND. */
-  devicesOf(target: Target): Device[] {
+  devicesOf(wish: Wish): Device[] {
+    const { target } = wish;
     switch (target.kind) {
       case "fleet":
         return [...this.#fleet.devices.values()];
@@ -34,45 +52,70 @@ export class RecallTargets {
           return device;
         });
       case "pool": {
-        const pool = [...this.#fleet.devices.values()].filter(({ info }) => info.pool === target.pool);
+        const pool = this.present(target);
         if (pool.length === 0) throw new GleanerError("POOL_NOT_FOUND", { pool: target.pool });
-        return target.devices === 0 ? pool : this.#victims(pool, target.devices);
+        return target.devices === 0 ? pool : this.#victims(pool, target.pool, target.devices, wish);
       }
     }
   }
 
   /** Devices that the owner does not work on already: free ones first, then those whose guests lose least. */
-  #victims(pool: readonly Device[], count: number): Device[] {
+  #victims(pool: readonly Device[], name: string, count: number, wish: Wish): Device[] {
     const nowMs = this.#clock.monotonicMs();
-    const seen = new Map<string, VictimLease>();
-    const candidates = pool
+    const unused = pool
       .filter((device) => device.recalls.size === 0)
-      .filter((device) => device.leases.size > 0 || device.tracker.at(nowMs).state !== "busy")
-      .map(({ info: { uuid, host }, leases }) => ({
-        uuid,
-        host,
-        leases: [...leases.values()].map((live) => this.#victim(live, seen)),
-      }));
+      .filter((device) => device.leases.size > 0 || device.tracker.at(nowMs).state !== "busy");
+    // Nobody can tell by when the others are back.
+    const prompt = unused.filter(
+      (device) => device.quarantine === null && this.#fleet.agentOf(device) !== undefined,
+    );
+    const usable = prompt.length >= count ? prompt : unused;
+    const noticeOf = this.#noticeOf(name, wish);
+    const seen = new Map<LiveLease, VictimLease>();
+    const candidates = usable.map(({ info: { uuid, host }, leases }) => ({
+      uuid,
+      host,
+      leases: [...leases.values()].map((live) => {
+        const victim = seen.get(live) ?? this.#victim(live, noticeOf(live));
+        seen.set(live, victim);
+        return victim;
+      }),
+    }));
     const chosen = new Set(chooseVictims(candidates, count).devices);
     return pool.filter(({ info }) => chosen.has(info.uuid));
   }
 
-  /** The same object for every device of a gang. */
-  #victim(live: LiveLease, seen: Map<string, VictimLease>): VictimLease {
-    const { id, guestId, grants } = live.lease;
-    const known = seen.get(id);
-    if (known !== undefined) return known;
+  #noticeOf(pool: string, wish: Wish): (live: LiveLease) => number {
+    const policy = this.#signals.policyOf(pool);
+    const recall = {
+      firstRung: wish.firstRung ?? policy.firstRung,
+      deadlineMs: wish.deadlineMs ?? policy.recallDeadlineMs,
+    };
+    const { killMarginMs } = this.#settings;
+    const [running, paused] = [false, true].map((isPaused) =>
+      noticeLeftMs(recall, policy.vacateFromPause, isPaused, killMarginMs),
+    );
+    return ({ lease }) => (lease.state === "paused" ? paused! : running!);
+  }
+
+  #victim(live: LiveLease, noticeMs: number): VictimLease {
+    const { id, guestId, grants, state } = live.lease;
     const spec = this.#guests.specOf(guestId);
+    const record = this.#guests.recordOf(guestId);
+    const evictions = record?.evictions ?? 0;
     const hintMs = spec?.durationHintMs ?? null;
-    const victim: VictimLease = {
+    const isRecalled = live.demands.size > (live.demands.has("") ? 1 : 0);
+    return {
       id,
       permille: grants.reduce((sum, { sharePermille }) => sum + sharePermille, 0),
       checkpointAgeMs: live.checkpointAgeMs,
       workedMs: live.workedMs,
       startMs: spec?.startMs ?? 0,
-      remainingMs: hintMs === null ? null : Math.max(0, hintMs - live.workedMs),
+      remainingMs: hintMs === null ? null : hintMs - (record?.usefulMs ?? 0) - live.workedMs,
+      hasNotice: noticeMs > 0 && noticeMs >= (spec?.noticeMs ?? Infinity),
+      isLeaving: isRecalled || live.cancel !== null || state === "vacating" || state === "killing",
+      evictions,
+      evictionsLeft: (spec?.evictionsMax ?? Infinity) - evictions,
     };
-    seen.set(id, victim);
-    return victim;
   }
 }

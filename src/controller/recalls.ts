@@ -98,7 +98,7 @@ export class Recalls implements RecallDesk {
   #begin(order: RecallOrder): StandingRecall {
     if (this.#standing.size >= recallsMax)
       throw new GleanerError("TOO_MANY_RECALLS", { countMax: recallsMax });
-    const devices = this.#targets.devicesOf(order.target);
+    const devices = this.#targets.devicesOf(order);
     const recall: StandingRecall = {
       id: this.#newId(),
       order,

@@ -1,6 +1,7 @@
 import { isFinalStage, ownerRecallToProto, type LocalRecallStep } from "../api/convert/recall.ts";
 import type { RecallDesk, RecallOrder, RecallProgress, RecallStage } from "../api/ports.ts";
 import { defaults } from "../config/defaults.ts";
+import type { VictimLease } from "../core/eviction-cost.ts";
 import { targetCovers, type Target } from "../core/target.ts";
 import { chooseVictims } from "../core/victims.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
@@ -11,6 +12,16 @@ import type { StandbyDevice, StandbyFleet } from "./standby-fleet.ts";
 
 /** Recalls that stand at once; one more is refused rather than forgotten. */
 const recallsMax = 10_000;
+
+/** What a standby does not hear of leases. */
+const unknown = {
+  checkpointAgeMs: null,
+  startMs: 0,
+  remainingMs: null,
+  hasNotice: false,
+  evictions: 0,
+  evictionsLeft: Infinity,
+} satisfies Partial<VictimLease>;
 
 interface PassedOn {
   readonly id: string;
@@ -144,12 +155,14 @@ export class StandbyRecalls implements RecallDesk {
     const candidates = pool
       .filter((device) => device.recalls.size === 0 && this.#fleet.agentOf(device) !== undefined)
       .filter(({ leases, tracker }) => leases.size > 0 || tracker.at(nowMs).state !== "busy");
-    const seen = new Map<string, Parameters<typeof chooseVictims>[0][number]["leases"][number]>();
+    const recalled = pool.filter(({ recalls }) => recalls.size > 0);
+    const leaving = new Set(recalled.flatMap(({ leases }) => [...leases.keys()]));
+    const seen = new Map<string, VictimLease>();
     for (const { leases } of candidates)
       for (const [id, sinceMs] of leases) {
         const permille = (seen.get(id)?.permille ?? 0) + 1_000;
         const workedMs = nowMs - sinceMs;
-        seen.set(id, { id, permille, checkpointAgeMs: null, workedMs, startMs: 0, remainingMs: null });
+        seen.set(id, { ...unknown, id, permille, workedMs, isLeaving: leaving.has(id) });
       }
     const victims = candidates.map(({ info: { uuid, host }, leases }) => ({
       uuid,

@@ -8,7 +8,7 @@ export interface VictimLease {
   readonly workedMs: number;
   /** What starting it again takes. */
   readonly startMs: number;
-  /** By the guest's own hint; null: it gave none. */
+  /** By the guest's own hint, below 0 where it runs longer; null: it gave none. */
   readonly remainingMs: number | null;
   /** The deadline leaves it the whole of its notice; otherwise it is killed before it can write a checkpoint. */
   readonly hasNotice: boolean;
@@ -20,7 +20,7 @@ export interface VictimLease {
   readonly evictionsLeft: number;
 }
 
-/** A guest that ends within this time is left to end. */
+/** A guest that ends within this time is left to end; one whose hint is over for longer was wrong, and has no such claim. */
 const finishingWithinMs = 60_000;
 /** More than any work is worth. */
 const lastResortMs = 1e12;
@@ -40,7 +40,8 @@ export function evictionCostMs(lease: VictimLease): number {
   // The age is wall time, in which the guest may have been paused: it cannot lose more than it worked.
   const atRiskMs = Math.min(checkpointAgeMs ?? workedMs, workedMs);
   const lostMs = (saves ? lostOnNotice : 1) * atRiskMs + startMs + lease.evictions * repeatMs;
-  const goesLast = lease.evictionsLeft <= 0 || (remainingMs !== null && remainingMs <= finishingWithinMs);
+  const isFinishing = remainingMs !== null && Math.abs(remainingMs) <= finishingWithinMs;
+  const goesLast = isFinishing || lease.evictionsLeft <= 0;
   return (permille / 1000) * lostMs + (goesLast ? lastResortMs : 0);
 }
 

@@ -21,11 +21,11 @@ export function greedyWays(cluster: readonly VictimDevice[]): readonly Way[] {
   const freed = new Set<VictimDevice>();
   const freedInOrder: VictimDevice[] = [];
   const heldBy = (leases: readonly VictimLease[]) =>
-    new Set(leases.flatMap((lease) => holders.get(lease)!)).difference(freed);
+    [...new Set(leases.flatMap((lease) => holders.get(lease)!))].filter((device) => !freed.has(device));
 
   const moveOf = (place: number): Move => {
     const leases = cluster[place]!.leases.filter((lease) => !ended.has(lease));
-    const frees = [...heldBy(leases)].filter((device) =>
+    const frees = heldBy(leases).filter((device) =>
       device.leases.every((lease) => ended.has(lease) || leases.includes(lease)),
     );
     return { place, leases, costMs: costOf(leases) / frees.length };

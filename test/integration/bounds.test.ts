@@ -136,7 +136,7 @@ it("I11: a recall beyond those that stand is refused, not forgotten", async () =
   const recalls = new Recalls({
     fleet,
     signals,
-    targets: new RecallTargets(fleet, guests, clock),
+    targets: new RecallTargets({ fleet, guests, signals, clock, settings: settings.recall }),
     orders: new LeaseOrders(fleet, clock),
     journal,
     clock,

@@ -1,9 +1,11 @@
 import type { LocalRecallStep } from "../../api/convert/recall.ts";
 import type { RecallDesk, RecallOrder, RecallProgress, RecallStage } from "../../api/ports.ts";
 import type { DeviceInfo } from "../../core/device.ts";
+import type { VictimLease } from "../../core/eviction-cost.ts";
 import type { LeaseState } from "../../core/lease.ts";
-import type { Target } from "../../core/target.ts";
+import { noticeLeftMs } from "../../core/recall-notice.ts";
 import { targetCovers } from "../../core/target.ts";
+import { chooseVictims } from "../../core/victims.ts";
 import { GleanerError } from "../../errors/gleaner-error.ts";
 import { Channel } from "../../runtime/channel.ts";
 import type { Logger } from "../../runtime/log.ts";
@@ -74,7 +76,7 @@ export class AgentRecallDesk implements RecallDesk {
     const { table, book, clock, logger } = this.#parts;
     const arrivedAtMs = clock.nowMs();
     if (book.isFull()) throw new GleanerError("TOO_MANY_RECALLS", { countMax: book.standing().length });
-    const devices = this.#devicesOf(order.target);
+    const devices = this.#devicesOf(order);
     const recalls = devices.map((device) => this.#newRecall(recallId, arrivedAtMs, order, device));
     const progress = new Channel<RecallProgress>(recalls.length * stagesMax, signal);
     this.#followers.set(recallId, { progress, outstanding: new Set(recalls.map(({ device }) => device)) });
@@ -175,7 +177,8 @@ export class AgentRecallDesk implements RecallDesk {
     this.#deadlines.add(cancel);
   }
 
-  #devicesOf(target: Target): DeviceInfo[] {
+  #devicesOf(order: RecallOrder): DeviceInfo[] {
+    const { target } = order;
     const covered = this.#parts.devices.all().filter((device) => targetCovers(target, device));
     if (target.kind === "devices") {
       const missing = target.uuids.find((uuid) => this.#parts.devices.get(uuid) === undefined);
@@ -183,20 +186,46 @@ export class AgentRecallDesk implements RecallDesk {
     }
     if (target.kind !== "pool") return covered;
     if (covered.length === 0) throw new GleanerError("POOL_NOT_FOUND", { pool: target.pool });
-    return target.devices === 0 ? covered : this.#cheapest(covered).slice(0, target.devices);
+    return target.devices === 0 ? covered : this.#cheapest(covered, target.devices, order);
   }
 
-  /** Devices that are not lent first, then those whose guests lose least. */
-  #cheapest(devices: readonly DeviceInfo[]): DeviceInfo[] {
-    const lossMs = ({ uuid }: DeviceInfo) =>
-      this.#parts.table
-        .holding(uuid)
-        .map((runner) => runner.pulse())
-        .reduce((sum, { checkpointAgeMs, workedMs }) => sum + 1 + (checkpointAgeMs ?? workedMs), 0);
-    return devices
-      .map((device) => ({ device, loss: lossMs(device) }))
-      .toSorted((a, b) => a.loss - b.loss || a.device.index - b.device.index)
-      .map(({ device }) => device);
+  /** As far as it is known here: neither shares nor what a guest went through before. */
+  #cheapest(covered: readonly DeviceInfo[], count: number, order: RecallOrder): DeviceInfo[] {
+    const seen = new Map<LeaseRunner, VictimLease>();
+    const candidates = covered.map(({ uuid, host, pool }) => ({
+      uuid,
+      host,
+      leases: this.#parts.table.holding(uuid).map((runner) => {
+        const victim = seen.get(runner) ?? this.#victim(runner, pool, order);
+        seen.set(runner, victim);
+        return victim;
+      }),
+    }));
+    const chosen = new Set(chooseVictims(candidates, count).devices);
+    return covered.filter(({ uuid }) => chosen.has(uuid));
+  }
+
+  #victim(runner: LeaseRunner, pool: string, order: RecallOrder): VictimLease {
+    const { record, state } = runner;
+    const { rules, demands } = record.ladder;
+    const policy = this.#parts.pools.policyOf(pool);
+    const recall = {
+      firstRung: order.firstRung ?? policy.firstRung,
+      deadlineMs: order.deadlineMs ?? policy.recallDeadlineMs,
+    };
+    const isPaused = state === "paused";
+    const noticeMs = noticeLeftMs(recall, rules.vacateFromPause, isPaused, rules.killMarginMs);
+    return {
+      ...runner.pulse(),
+      id: record.leaseId,
+      permille: 1_000 * record.devices.length,
+      startMs: 0,
+      remainingMs: null,
+      hasNotice: noticeMs > 0 && noticeMs >= record.noticeMs,
+      isLeaving: demands.recalls.length > 0 || state === "vacating" || state === "killing",
+      evictions: 0,
+      evictionsLeft: Infinity,
+    };
   }
 }
 
