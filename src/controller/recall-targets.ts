@@ -15,15 +15,15 @@ type Wish = Pick<RecallOrder, "target" | "deadlineMs" | "firstRung">;
 /** Which devices an owner's call speaks of; of a part of a pool, those that lose least. */
 export class RecallTargets {
   readonly #fleet: Fleet;
-  readonly #guests: LiveGuests;
-  readonly #signals: OwnerSignals;
+  readonly #guests: Pick<LiveGuests, "specOf" | "recordOf">;
+  readonly #signals: Pick<OwnerSignals, "policyOf">;
   readonly #clock: Clock;
   readonly #settings: Pick<Settings["recall"], "killMarginMs">;
 
   constructor(parts: {
     fleet: Fleet;
-    guests: LiveGuests;
-    signals: OwnerSignals;
+    guests: Pick<LiveGuests, "specOf" | "recordOf">;
+    signals: Pick<OwnerSignals, "policyOf">;
     clock: Clock;
     settings: Pick<Settings["recall"], "killMarginMs">;
   }) {

@@ -1,7 +1,13 @@
 import { costOf, type VictimLease } from "./eviction-cost.ts";
 import { Heap } from "./heap.ts";
-import type { VictimDevice } from "./victims.ts";
-import { holdersOf, type Way } from "./victims-clusters.ts";
+import { holdersOf, type VictimDevice } from "./victim-device.ts";
+
+/** So many devices of a cluster, and what it costs to free them. */
+export interface Way {
+  readonly freed: number;
+  readonly costMs: number;
+  devices(): readonly VictimDevice[];
+}
 
 /** The rest of one device's leases ended: which those are, and what it costs for each device that is freed by it. */
 interface Move {

@@ -1,5 +1,8 @@
-import { clustersOf, waysToFree, type Way, type Whole } from "./victims-clusters.ts";
-import type { VictimDevice } from "./victims.ts";
+import type { VictimLease } from "./eviction-cost.ts";
+import { byUuid, type VictimDevice } from "./victim-device.ts";
+import { clustersOf, type Whole } from "./victims-clusters.ts";
+import type { Way } from "./victims-greedy.ts";
+import { waysToFree } from "./victims-ways.ts";
 
 /** What it costs at least to free so many devices with the clusters so far, by their number. */
 type Curve = Float64Array;
@@ -22,9 +25,11 @@ export function freeAtLeast(devices: readonly VictimDevice[], count: number): re
   const curve: Curve = new Float64Array(count + 1).fill(Infinity, 1);
   const stages = [
     ...others.map((cluster) => addOneOf(curve, waysToFree(cluster))),
-    ...[...bySize].map(([size, clusters]) => addSomeOf(curve, size, cheapest(clusters, Math.ceil(count / size)))),
+    ...[...bySize].map(([size, clusters]) =>
+      addSomeOf(curve, size, cheapest(clusters, Math.ceil(count / size))),
+    ),
   ];
-  const ended = new Set<VictimDevice["leases"][number]>();
+  const ended = new Set<VictimLease>();
   let missing = count;
   for (const stage of stages.toReversed()) {
     const { freed, devices: taken } = stage.chosen(missing);
@@ -36,14 +41,12 @@ export function freeAtLeast(devices: readonly VictimDevice[], count: number): re
 
 /** The cheapest, in order. */
 function cheapest(clusters: readonly Whole[], count: number): readonly Whole[] {
-  const costs = Float64Array.from(clusters, ({ costMs }) => costMs).sort();
+  const costs = Float64Array.from(clusters, ({ costMs }) => costMs).toSorted();
   const most = costs[Math.min(count, costs.length) - 1]!;
-  const inOrder = clusters.filter(({ costMs }) => costMs <= most).sort((a, b) => a.costMs - b.costMs || byFirst(a, b));
+  const inOrder = clusters
+    .filter(({ costMs }) => costMs <= most)
+    .toSorted((a, b) => a.costMs - b.costMs || byUuid(a.devices[0]!, b.devices[0]!));
   return inOrder.slice(0, count);
-}
-
-function byFirst({ devices: [a] }: Whole, { devices: [b] }: Whole): number {
-  return a!.uuid < b!.uuid ? -1 : 1;
 }
 
 /** One cluster of several ways. */
@@ -104,7 +107,7 @@ function addSomeOf(curve: Curve, size: number, clusters: readonly Whole[]): Stag
   }
   return {
     chosen: (missing) => {
-      const taken = clusters.slice(0, numbers[missing]!);
+      const taken = clusters.slice(0, numbers[missing]);
       return { freed: taken.length * size, devices: taken.flatMap(({ devices }) => devices) };
     },
   };

@@ -1,15 +1,7 @@
 import type { DeviceUuid } from "./device.ts";
-import { costOf, evictionCostMs, type VictimLease } from "./eviction-cost.ts";
-import { holdersOf } from "./victims-clusters.ts";
+import { costOf, evictionCostMs } from "./eviction-cost.ts";
+import { byUuid, holdersOf, type VictimDevice } from "./victim-device.ts";
 import { freeAtLeast } from "./victims-search.ts";
-
-/** A lent device, or a free one, that an owner may take back. */
-export interface VictimDevice {
-  readonly uuid: DeviceUuid;
-  readonly host: string;
-  /** Empty: not lent. A gang's lease is the same object on each of its devices. */
-  readonly leases: readonly VictimLease[];
-}
 
 export interface Victims {
   readonly devices: readonly DeviceUuid[];
@@ -29,15 +21,11 @@ export function chooseVictims(candidates: readonly VictimDevice[], count: number
   const enough = hosts.filter((devices) => devices.length >= count);
   if (enough.length === 0) return victims(onFewestHosts(freeAtLeast(candidates, count)).slice(0, count));
   let best: Victims | undefined;
-  let bestHost = "";
-  // The sum of many shares may be off by a rounding.
   for (const { devices, costMsMin } of mostPromisingFirst(enough, count)) {
-    if (best !== undefined && costMsMin > best.costMs * (1 + 1e-9)) break;
-    const [{ host }] = devices as [VictimDevice];
+    // A sum of shares may be off by a rounding.
+    if (best !== undefined && costMsMin >= best.costMs * (1 + 1e-12)) break;
     const choice = victims(freeAtLeast(devices, count).toSorted(byUuid).slice(0, count));
-    const isBetter =
-      best === undefined || choice.costMs < best.costMs || (choice.costMs === best.costMs && host < bestHost);
-    if (isBetter) [best, bestHost] = [choice, host];
+    if (best === undefined || choice.costMs < best.costMs) best = choice;
   }
   return best!;
 }
@@ -52,10 +40,10 @@ function mostPromisingFirst(hosts: readonly (readonly VictimDevice[])[], count: 
     leases.reduce((sum, lease) => sum + evictionCostMs(lease) / holders.get(lease)!.length, 0);
   return hosts
     .map((devices) => {
-      const shares = Float64Array.from(devices, shareMs).sort();
+      const shares = Float64Array.from(devices, shareMs).toSorted();
       return { devices, costMsMin: shares.subarray(0, count).reduce((sum, share) => sum + share, 0) };
     })
-    .toSorted((a, b) => a.costMsMin - b.costMsMin);
+    .toSorted((a, b) => a.costMsMin - b.costMsMin || byHost(a.devices, b.devices));
 }
 
 function victims(devices: readonly VictimDevice[]): Victims {
@@ -75,8 +63,4 @@ function onFewestHosts(devices: readonly VictimDevice[]): VictimDevice[] {
 
 function byHost([a]: readonly VictimDevice[], [b]: readonly VictimDevice[]): number {
   return a!.host < b!.host ? -1 : 1;
-}
-
-function byUuid(a: VictimDevice, b: VictimDevice): number {
-  return a.uuid < b.uuid ? -1 : 1;
 }

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { evictionCostMs, type VictimLease } from "../../src/core/eviction-cost.ts";
-import { chooseVictims, type VictimDevice } from "../../src/core/victims.ts";
+import type { VictimDevice } from "../../src/core/victim-device.ts";
+import { chooseVictims } from "../../src/core/victims.ts";
 
 const lease = (id: string, change: Partial<VictimLease> = {}): VictimLease => ({
   id,
