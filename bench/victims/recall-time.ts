@@ -44,44 +44,39 @@ export function timeRecalls(leases: number, rounds: number, random: Random): Rec
 /** Hosts of eight: three guests of five alone on a device, the others in gangs of two to eight. */
 function lentFleet(leases: number, random: Random): Fleet {
   const fleet = new Fleet();
-  const nowMs = clock.monotonicMs();
-  for (let host = 0; fleet.leases.size < leases; host++)
-    for (let place = 0; place < 8 && fleet.leases.size < leases;) {
+  const gangs: { host: string; uuids: string[] }[] = [];
+  for (let host = 0; gangs.length < leases; host++)
+    for (let place = 0; place < 8;) {
       const span = Math.min(8 - place, random() < 0.6 ? 1 : pick(random, [2, 4, 8]));
       const uuids = Array.from({ length: span }, (_, i) => `GPU-${host}-${place + i}`);
-      uuids.forEach((uuid, i) =>
-        fleet.addDevice({
-          uuid,
-          host: `host-${host}`,
-          pool,
-          model: "bench",
-          index: place + i,
-          memoryTotalMib: null,
-        }),
-      );
-      const id = `g-${fleet.leases.size}`;
-      const live = fleet.addLease(
-        {
-          id: `${id}:1`,
-          guestId: id,
-          tenant: "bench",
-          attempt: 1,
-          host: `host-${host}`,
-          token: { generation: 1, number: fleet.leases.size },
-          epoch: 1,
-          grants: uuids.map((device) => ({ device, sharePermille: 1_000, memoryMib: 1_024 })),
-          trustGroup: "bench",
-          state: "running",
-          lentAtMs: 0,
-          stateSinceMs: 0,
-          step: 2,
-        },
-        nowMs,
-      );
-      live.workedMs = below(random, 36_000_000);
-      live.checkpointAgeMs = random() < 0.1 ? null : below(random, 1_800_000);
+      gangs.push({ host: `host-${host}`, uuids });
       place += span;
     }
+  for (const { host, uuids } of gangs)
+    for (const uuid of uuids)
+      fleet.addDevice({ uuid, host, pool, model: "bench", index: 0, memoryTotalMib: null });
+  gangs.forEach(({ host, uuids }, number) => {
+    const live = fleet.addLease(
+      {
+        id: `g-${number}:1`,
+        guestId: `g-${number}`,
+        tenant: "bench",
+        attempt: 1,
+        host,
+        token: { generation: 1, number },
+        epoch: 1,
+        grants: uuids.map((device) => ({ device, sharePermille: 1_000, memoryMib: 1_024 })),
+        trustGroup: "bench",
+        state: "running",
+        lentAtMs: 0,
+        stateSinceMs: 0,
+        step: 2,
+      },
+      clock.monotonicMs(),
+    );
+    live.workedMs = below(random, 36_000_000);
+    live.checkpointAgeMs = random() < 0.1 ? null : below(random, 1_800_000);
+  });
   return fleet;
 }
 

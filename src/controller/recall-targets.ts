@@ -3,6 +3,7 @@ import type { Settings } from "../config/settings.ts";
 import type { VictimLease } from "../core/eviction-cost.ts";
 import { noticeLeftMs } from "../core/recall-notice.ts";
 import { targetCovers, type Target } from "../core/target.ts";
+import type { VictimDevice } from "../core/victim-device.ts";
 import { chooseVictims } from "../core/victims.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -52,37 +53,39 @@ export class RecallTargets {
           return device;
         });
       case "pool": {
-        const pool = this.present(target);
-        if (pool.length === 0) throw new GleanerError("POOL_NOT_FOUND", { pool: target.pool });
-        return target.devices === 0 ? pool : this.#victims(pool, target.pool, target.devices, wish);
+        if (this.#fleet.devicesIn(target.pool) === 0)
+          throw new GleanerError("POOL_NOT_FOUND", { pool: target.pool });
+        return target.devices === 0 ? this.present(target) : this.#victims(target, wish);
       }
     }
   }
 
   /** Devices that the owner does not work on already: free ones first, then those whose guests lose least. */
-  #victims(pool: readonly Device[], name: string, count: number, wish: Wish): Device[] {
+  #victims({ pool, devices: count }: { pool: string; devices: number }, wish: Wish): Device[] {
     const nowMs = this.#clock.monotonicMs();
-    const unused = pool
-      .filter((device) => device.recalls.size === 0)
-      .filter((device) => device.leases.size > 0 || device.tracker.at(nowMs).state !== "busy");
-    // Nobody can tell by when the others are back.
-    const prompt = unused.filter(
-      (device) => device.quarantine === null && this.#fleet.agentOf(device) !== undefined,
-    );
-    const usable = prompt.length >= count ? prompt : unused;
-    const noticeOf = this.#noticeOf(name, wish);
+    const noticeOf = this.#noticeOf(pool, wish);
     const seen = new Map<LiveLease, VictimLease>();
-    const candidates = usable.map(({ info: { uuid, host }, leases }) => ({
-      uuid,
-      host,
-      leases: [...leases.values()].map((live) => {
-        const victim = seen.get(live) ?? this.#victim(live, noticeOf(live));
-        seen.set(live, victim);
-        return victim;
-      }),
-    }));
-    const chosen = new Set(chooseVictims(candidates, count).devices);
-    return pool.filter(({ info }) => chosen.has(info.uuid));
+    const victimOf = (live: LiveLease) => {
+      const known = seen.get(live);
+      if (known !== undefined) return known;
+      const victim = this.#victim(live, noticeOf(live));
+      seen.set(live, victim);
+      return victim;
+    };
+    const prompt: VictimDevice[] = [];
+    // Nobody can tell by when these are back.
+    const uncertain: VictimDevice[] = [];
+    for (const device of this.#fleet.devices.values()) {
+      const { info, leases, recalls, tracker, quarantine } = device;
+      if (info.pool !== pool || recalls.size > 0) continue;
+      if (leases.size === 0 && tracker.at(nowMs).state === "busy") continue;
+      const isPrompt = quarantine === null && this.#fleet.agentOf(device) !== undefined;
+      const victims: VictimLease[] = [];
+      for (const live of leases.values()) victims.push(victimOf(live));
+      (isPrompt ? prompt : uncertain).push({ uuid: info.uuid, host: info.host, leases: victims });
+    }
+    const candidates = prompt.length >= count ? prompt : [...prompt, ...uncertain];
+    return chooseVictims(candidates, count).devices.map((uuid) => this.#fleet.devices.get(uuid)!);
   }
 
   #noticeOf(pool: string, wish: Wish): (live: LiveLease) => number {

@@ -24,7 +24,7 @@ export function freeAtLeast(devices: readonly VictimDevice[], count: number): re
   const { bySize, others } = clustersOf(devices);
   const curve: Curve = new Float64Array(count + 1).fill(Infinity, 1);
   const stages = [
-    ...others.map((cluster) => addOneOf(curve, waysToFree(cluster))),
+    ...others.map((cluster) => addOneOf(curve, waysToFree(cluster, others.length))),
     ...[...bySize].map(([size, clusters]) =>
       addSomeOf(curve, size, cheapest(clusters, Math.ceil(count / size))),
     ),

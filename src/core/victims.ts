@@ -1,6 +1,6 @@
 import type { DeviceUuid } from "./device.ts";
-import { costOf, evictionCostMs } from "./eviction-cost.ts";
-import { byUuid, holdersOf, type VictimDevice } from "./victim-device.ts";
+import { costOf, evictionCostMs, type VictimLease } from "./eviction-cost.ts";
+import { byUuid, type VictimDevice } from "./victim-device.ts";
 import { freeAtLeast } from "./victims-search.ts";
 
 export interface Victims {
@@ -35,13 +35,21 @@ export function chooseVictims(candidates: readonly VictimDevice[], count: number
  * takes some of them pays no less than their shares.
  */
 function mostPromisingFirst(hosts: readonly (readonly VictimDevice[])[], count: number) {
-  const holders = holdersOf(hosts.flat());
-  const shareMs = ({ leases }: VictimDevice) =>
-    leases.reduce((sum, lease) => sum + evictionCostMs(lease) / holders.get(lease)!.length, 0);
+  const holders = new Map<VictimLease, number>();
+  for (const devices of hosts)
+    for (const { leases } of devices)
+      for (const lease of leases) holders.set(lease, (holders.get(lease) ?? 0) + 1);
+  const shareMs = ({ leases }: VictimDevice) => {
+    let sum = 0;
+    for (const lease of leases) sum += evictionCostMs(lease) / holders.get(lease)!;
+    return sum;
+  };
   return hosts
     .map((devices) => {
-      const shares = Float64Array.from(devices, shareMs).toSorted();
-      return { devices, costMsMin: shares.subarray(0, count).reduce((sum, share) => sum + share, 0) };
+      const shares = devices.map(shareMs).toSorted((a, b) => a - b);
+      let costMsMin = 0;
+      for (let place = 0; place < count; place++) costMsMin += shares[place]!;
+      return { devices, costMsMin };
     })
     .toSorted((a, b) => a.costMsMin - b.costMsMin || byHost(a.devices, b.devices));
 }

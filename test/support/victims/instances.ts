@@ -53,6 +53,23 @@ export function randomInstance(random: Random): Instance {
   };
 }
 
+/** Gangs of two or three, each of which shares devices with the next: all eleven to fourteen devices are tied together. */
+export function tangledInstance(random: Random): Instance {
+  const size = 11 + below(random, 4);
+  const leases: VictimLease[][] = Array.from({ length: size }, () => []);
+  for (let first = 0; first < size - 1; first++) {
+    const span = 2 + below(random, 2);
+    const gang = anyLease(random, `${first}`, 300 * span);
+    for (const its of leases.slice(first, first + span)) its.push(gang);
+  }
+  const devices = leases.map((its, place) => ({
+    uuid: `${place}`.padStart(3, "0"),
+    host: `host-${place}`,
+    leases: its,
+  }));
+  return { devices, count: 2 + below(random, size - 3) };
+}
+
 function anyLease(random: Random, id: string, permille: number): VictimLease {
   return {
     id,

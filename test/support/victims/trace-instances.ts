@@ -33,8 +33,8 @@ export async function readFleetTraces(folder: string): Promise<FleetTraces> {
 const checkpointEveryMs = [300_000, 1_800_000, 3_600_000];
 
 /**
- * An owner wants as many devices as a job of the trace has, of hosts with at least half as many again; a fifth of the devices is free, the others
- * are lent to requests of pods, gangs on one host. Each guest is somewhere in the run of a job of its size, the longer the likelier, and
+ * An owner wants as many devices as a job of the trace has, of hosts with at least half as many again; every second fleet is lent whole, of the others a
+ * fifth is free. Devices are lent to requests of pods, gangs on one host. Each guest is somewhere in the run of a job of its size, the longer the likelier, and
  * has checkpointed every 5, 30 or 60 minutes; every tenth never does.
  */
 export function traceInstance(traces: FleetTraces, random: Random, countMin = 1): Instance {
@@ -42,12 +42,13 @@ export function traceInstance(traces: FleetTraces, random: Random, countMin = 1)
   let count = 0;
   while (count < countMin) count = Math.min(64, jobs.gpus[below(random, jobs.gpus.length)]!);
   const devices: VictimDevice[] = [];
+  const freeShare = random() < 0.5 ? 0 : 0.2;
   const hostsMin = 4 + below(random, 12);
   for (let host = 0; host < hostsMin || devices.length < 1.5 * count; host++) {
     const size = pick(random, hostSizes);
     const leases: VictimLease[][] = [];
     while (leases.length < size) {
-      if (random() < 0.2) {
+      if (random() < freeShare) {
         leases.push([]);
         continue;
       }
