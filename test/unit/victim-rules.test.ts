@@ -36,8 +36,8 @@ describe("peers' rules for victims", () => {
     expect(ids(newestFirst(devices, 1))).toEqual(["gang"]);
     expect(ids(newestFirst(devices.slice(0, 2), 2))).toEqual(["old", "young"]);
     expect(ids(newestFirst([...devices.slice(0, 2), device("c/0", lease("c", 1))], 2))).toEqual([
-      "young",
       "old",
+      "young",
     ]);
   });
 

@@ -320,7 +320,10 @@ export interface Devices {
 
 export interface PoolSlice {
   pool: string;
-  /** How many devices of the pool; 0: all. Recall picks the victims that lose least; the other calls take only 0. */
+  /**
+   * How many devices of the pool; 0: all. Recall takes them from one host where one has so many to give, and so that guests lose
+   * least. The other calls take only 0.
+   */
   devices: number;
 }
 
