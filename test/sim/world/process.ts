@@ -14,6 +14,8 @@ export class Life {
   /** What came due while it stood still, in order. */
   readonly #held: (() => void)[] = [];
   readonly #mourners: (() => void)[] = [];
+  /** Of sleeps: a signal that outlives this life would hold on to all of it. */
+  readonly #deafen = new Set<() => void>();
 
   constructor(host: Host, scheduler: Scheduler) {
     this.host = host;
@@ -63,6 +65,8 @@ export class Life {
     if (this.isDead) return;
     this.#state = "is dead";
     this.#held.length = 0;
+    for (const deafen of this.#deafen) deafen();
+    this.#deafen.clear();
     for (const mourn of this.#mourners.splice(0)) mourn();
   }
 
@@ -83,9 +87,12 @@ export class Life {
     const { promise, resolve } = Promise.withResolvers<void>();
     const cancel = this.after(ms, resolve);
     const wake = () => resolve();
+    const deafen = () => signal?.removeEventListener("abort", wake);
+    this.#deafen.add(deafen);
     signal?.addEventListener("abort", wake, { once: true });
     await promise;
-    signal?.removeEventListener("abort", wake);
+    this.#deafen.delete(deafen);
+    deafen();
     cancel();
     return undefined;
   }

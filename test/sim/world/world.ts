@@ -91,6 +91,13 @@ export class World {
     for (const agent of this.agents)
       this.#scheduler.after(this.#random.between(0, startsWithinMs), () => agent.start());
   }
+
+  /** Nobody lives on, or what they wait for would be kept for ever. */
+  end(): void {
+    for (const process of [...this.controllers, ...this.agents, ...this.agents.map(({ keeper }) => keeper)])
+      process.kill();
+    this.outside.kill();
+  }
 }
 
 /** What a fault can strike. */
