@@ -204,6 +204,21 @@ describe("a process that will not die", () => {
     await startPatient(rig, "g3", gpu[0], 3);
   });
 
+  it("I9: says nothing against the guest that left it and ended well", async ({ skip }) => {
+    if (!isRoot || !existsSync(join(freezer, "cgroup.procs"))) skip("needs the v1 freezer, as root");
+    await using rig = await AgentRig.up({ runtime: "cgroup-v2" });
+    const script =
+      "cd \"$GLEANER_CHECKPOINT_DIR\"; ( setsid sh -c 'echo $$ > away; while :; do sleep 0.01; done' & ); until [ -e go ]; do sleep 0.01; done; exit 0";
+    rig.controller.start({ guestId: "g1", command: sh(script), devices: [gpu[0]], number: 1 });
+    const pid = Number(await fileSays(awayFile(rig), (text) => text.endsWith("\n")));
+    await stick(pid);
+    writeFileSync(rig.checkpointFile("g1", "go"), "");
+    const step = await rig.controller.reached("g1:1", "quarantined");
+    expect(step).toMatchObject({ mover: "guest", end: { exitCode: 0, exitSignal: "" } });
+    await loosen(rig, pid);
+    await rig.controller.reached("g1:1", "released");
+  });
+
   it("I10: of no lease that is known keeps the host from lending until it is gone", async ({ skip }) => {
     if (!isRoot || !existsSync(join(freezer, "cgroup.procs"))) skip("needs the v1 freezer, as root");
     await using rig = await AgentRig.up({ runtime: "cgroup-v2" });

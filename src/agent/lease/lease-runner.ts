@@ -9,7 +9,7 @@ import type { Disk } from "../disk/disk.ts";
 import type { HostClock } from "../host-clock.ts";
 import type { AttemptPaths } from "../disk/lease-dirs.ts";
 import type { LeaseRecord } from "../disk/lease-record.ts";
-import { finalExitStatus, readExitStatus } from "../launch/exit-status.ts";
+import { type ExitStatus, finalExitStatus, readExitStatus } from "../launch/exit-status.ts";
 import { launchPids } from "../launch/launch-pids.ts";
 import type { AttemptLog } from "../log/guest-log.ts";
 import type { Machine } from "../machine.ts";
@@ -247,12 +247,10 @@ export class LeaseRunner {
   async #writeEnd(step: LadderStep, atMs: number): Promise<void> {
     await this.scanCheckpoints();
     const { group, worked, terminatedAtMs } = this.record;
-    const none = { code: null, signal: "" };
-    const exit =
-      group === null || step.state !== "released" ? none : finalExitStatus(this.#disk, this.paths.exitFile);
+    const exit = group === null ? null : this.#exitOf(step);
     const end: LeaseEnd = {
-      exitCode: exit.code,
-      exitSignal: exit.signal,
+      exitCode: exit?.code ?? null,
+      exitSignal: exit?.signal ?? "",
       checkpointAgeMs: this.#checkpointAgeMs(atMs),
       workedMs: workedMs(worked, atMs),
       vacateMs: terminatedAtMs === null ? null : atMs - terminatedAtMs,
@@ -260,6 +258,14 @@ export class LeaseRunner {
     this.#journal.addStep(step, atMs, end);
     this.#journal.save();
     if (step.state === "released") this.#group?.remove();
+  }
+
+  /** Of a guest that has ended while something that it left does not: what it said counts. null: nobody knows yet. */
+  #exitOf({ state }: LadderStep): ExitStatus | null {
+    const { exitFile } = this.paths;
+    return state === "released"
+      ? finalExitStatus(this.#disk, exitFile)
+      : readExitStatus(this.#disk, exitFile);
   }
 
   #checkpointAgeMs(nowMs: number): number | null {
