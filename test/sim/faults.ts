@@ -1,6 +1,12 @@
 import type { LeaseState } from "../../src/core/lease.ts";
 import type { Random } from "./world/random.ts";
 
+/** Ms of the world from the moment at which a fault strikes. */
+export interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 /** What goes wrong, when, and for how long. Ms of the world. */
 export type Fault = {
   readonly atMs: number;
@@ -13,8 +19,8 @@ export type Fault = {
   | { readonly kind: "kill" | "stop"; readonly process: string }
   | { readonly kind: "reboot"; readonly host: string }
   | { readonly kind: "cut"; readonly from: string; readonly to: string }
-  /** From all controllers; each way for its own time. */
-  | { readonly kind: "isolate"; readonly host: string; readonly outMs: number; readonly backMs: number }
+  /** From all controllers; each way in its own time. */
+  | { readonly kind: "isolate"; readonly host: string; readonly out: Span; readonly back: Span }
   | { readonly kind: "jump"; readonly host: string; readonly byMs: number }
   | { readonly kind: "drift"; readonly host: string; readonly rate: number }
   | { readonly kind: "disk_full"; readonly host: string }
@@ -97,8 +103,9 @@ function drawFault(random: Random, controllers: readonly string[], hosts: readon
     case "disk_full":
       return { ...when, kind, host: random.pick(hosts) };
     case "isolate": {
-      const [outMs, backMs] = [random.between(0, longestMs), random.between(0, longestMs)];
-      return { ...when, lastsMs: Math.max(outMs, backMs), kind, host: random.pick(hosts), outMs, backMs };
+      const span = () => ({ fromMs: 0, toMs: random.between(0, longestMs) });
+      const [out, back] = [span(), span()];
+      return { ...when, lastsMs: Math.max(out.toMs, back.toMs), kind, host: random.pick(hosts), out, back };
     }
     case "cut": {
       const [one, other] = random.pick([

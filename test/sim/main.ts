@@ -9,7 +9,7 @@ import { drawScenario } from "./scenario.ts";
 
 const help = `npm run sim -- [--seed N] [--runs N] [--jobs N] [--json]     plays runs and checks every invariant
 npm run sim -- --replay SEED [--loud]                        plays one again, and makes it as small as it gets
-npm run sim -- --mutants [--runs N]                          plants known bugs, each of which must be found within N runs
+npm run sim -- --mutants [--only WORDS] [--runs N]           plants known bugs, each of which must be found within N runs
 
 A run is a fleet, its owners and guests, and what goes wrong, all drawn from one seed: the production controller and
 agents on a virtual clock, with a model of Redis. Exit 0: no invariant was violated; 1: the first violations are printed.
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     jobs: { type: "string", default: String(availableParallelism()) },
     replay: { type: "string" },
     mutants: { type: "boolean", default: false },
+    only: { type: "string", default: "" },
     loud: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
@@ -81,7 +82,7 @@ async function playAll(): Promise<void> {
 async function findMutants(): Promise<void> {
   const [seed, runs, jobs] = [values.seed, values.runs, values.jobs].map(Number) as [number, number, number];
   const found: { name: string; breaks: string; run: number | null; by: string }[] = [];
-  for (const mutant of mutants) {
+  for (const mutant of mutants.filter((each) => each.name.includes(values.only))) {
     const shown: { run: number; by: string }[] = [];
     await playSeeds({ seed, runs, jobs, mutant }, ({ seed: played, violations }) => {
       for (const { invariant } of violations.slice(0, 1))

@@ -5,7 +5,7 @@ import type { RecallOrder } from "../../src/api/ports.ts";
 import type { LedgerEvent } from "../../src/core/ledger-event.ts";
 import { zoneKeys } from "../../src/store/keys.ts";
 import type { GuestRecord } from "../../src/store/lease-store.ts";
-import { type Fault, keeperOf } from "./faults.ts";
+import { type Fault, keeperOf, type Span } from "./faults.ts";
 import { count, type Coverage, rowOf } from "./coverage.ts";
 import { Oracle, type Violation } from "./oracle.ts";
 import { activeMs, healedByMs, type OwnerAct, type PlannedGuest, type Scenario } from "./scenario.ts";
@@ -112,6 +112,7 @@ class Run {
     while (this.#oracle.violations.length === 0 && this.#scheduler.nowMs < healedByMs && !this.#isHealed())
       await this.#scheduler.run(this.#scheduler.nowMs + 1_000, () => this.#oracle.violations.length > 0);
     if (this.#oracle.violations.length === 0) await this.#checkEnd();
+    this.#world.end();
     return {
       seed: this.#scenario.seed,
       violations: this.#oracle.violations,
@@ -336,10 +337,8 @@ class Run {
         break;
       case "isolate":
         for (const { name } of this.#world.controllers) {
-          network.cut(fault.host, name);
-          network.cut(name, fault.host);
-          this.#scheduler.after(fault.outMs, () => network.mend(fault.host, name));
-          this.#scheduler.after(fault.backMs, () => network.mend(name, fault.host));
+          this.#cutWithin(fault.out, fault.host, name);
+          this.#cutWithin(fault.back, name, fault.host);
         }
         break;
       case "jump":
@@ -380,6 +379,12 @@ class Run {
         });
         break;
     }
+  }
+
+  #cutWithin({ fromMs, toMs }: Span, from: string, to: string): void {
+    const { network } = this.#world;
+    this.#scheduler.after(fromMs, () => network.cut(from, to));
+    this.#scheduler.after(toMs, () => network.mend(from, to));
   }
 
   /** Whose leases it may hurt. */

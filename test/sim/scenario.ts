@@ -4,6 +4,7 @@ import type { GuestSpec } from "../../src/core/guest.ts";
 import type { Rung } from "../../src/core/policy.ts";
 import type { Fault } from "./faults.ts";
 import { drawFaults } from "./faults.ts";
+import { withLateAnswers } from "./late-answers.ts";
 import type { Program } from "./world/guests.ts";
 import { Random } from "./world/random.ts";
 
@@ -57,7 +58,7 @@ export function drawScenario(seed: number): Scenario {
   const hosts = drawHosts(random.fork("hosts"));
   const devices = hosts.flatMap((host) => host.devices);
   const controllers = random.fork("controllers").pick([1, 2]);
-  return {
+  const scenario: Scenario = {
     seed,
     settings: drawSettings(random.fork("settings")),
     controllers,
@@ -73,10 +74,20 @@ export function drawScenario(seed: number): Scenario {
     proofs: devices.map(({ pool, uuid }) => proofOf(pool, `proof ${uuid}`)),
     redisLossMsMax: random.fork("aof").pick([0, 2_000]),
   };
+  return withLateAnswers(random.fork("late answers"), scenario);
 }
 
+/** Of any pool and model. */
+export const wholeDevice: GuestSpec["shape"] = {
+  devices: 1,
+  sharePermille: 1_000,
+  memoryMib: null,
+  model: "",
+  pools: [],
+};
+
 function proofOf(pool: string, key: string): PlannedGuest {
-  const shape = { devices: 1, sharePermille: 1_000, memoryMib: null, model: "", pools: [pool] };
+  const shape = { ...wholeDevice, pools: [pool] };
   return {
     key,
     atMs: 0,
@@ -93,7 +104,7 @@ function proofOf(pool: string, key: string): PlannedGuest {
   };
 }
 
-function guestSpec(name: string, shape: GuestSpec["shape"], retries: number): GuestSpec {
+export function guestSpec(name: string, shape: GuestSpec["shape"], retries: number): GuestSpec {
   return {
     tenant: "red",
     name,
@@ -172,11 +183,9 @@ function drawGuests(random: Random, devicesPerHostMax: number): PlannedGuest[] {
     const cancelAtMs = random.chance(0.1) ? random.between(2_000, activeMs) : null;
     const tenant = random.pick(["red", "blue"]);
     const shape = {
+      ...wholeDevice,
       devices: gang ? 2 : 1,
       sharePermille: isShared ? random.pick([250, 500]) : 1_000,
-      memoryMib: null,
-      model: "",
-      pools: [],
     };
     return {
       key,
