@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Reserve, type PoolReading, type ReserveSettings } from "../../src/core/reserve/reserve.ts";
-import { play, Random, randomWalk, type Tick } from "../support/reserve.ts";
+import { play, randomWalk, type Tick } from "../support/reserve.ts";
+import { seeded } from "../support/seeded.ts";
 
 const settings: ReserveSettings = { penaltyS: 300, vacateS: 10, limit: { counts: "waited", max: 0.1 } };
 
@@ -81,11 +82,11 @@ describe("Reserve", () => {
 
   it("learns the hour at which owners come, and how many", () => {
     // every day from 9 to 10 h: four GPUs, at a minute that none can foresee
-    const random = new Random(1);
+    const random = seeded(1);
     const ticks = Array.from({ length: 21 * 1_440 }, (_, minute) => ({ minute, at: minute % 1_440 }));
     let from = 0;
     const days = ticks.map(({ minute, at }) => {
-      if (at === 0) from = 540 + Math.floor(random.next() * 60);
+      if (at === 0) from = 540 + Math.floor(random() * 60);
       return {
         timeS: minute * 60,
         total: 8,

@@ -1,9 +1,10 @@
+import { Calendar, type Announcement } from "./calendar.ts";
 import { HazardModel, type PoolHazard } from "./hazard.ts";
 import { lentLevel, type LevelHazards, type Prices } from "./lend-rule.ts";
+import { MedianStep } from "./median-step.ts";
 import { PoolTrack } from "./pool-track.ts";
 import type { Limit, Shadow } from "./shadow.ts";
 import { Steering } from "./steering.ts";
-import { UsualStep } from "./usual-step.ts";
 
 /** A pool as it is at a tick. GPUs; owners' may be parts of one. */
 export interface PoolReading {
@@ -15,12 +16,21 @@ export interface PoolReading {
   /** Lent still, and taken by the owner since the tick before. */
   readonly lent: number;
   readonly evicted: number;
-  /** Nothing was known for a while before this tick; also at a pool's first. */
+  /** Nothing was known for a while before this tick. A pool's first tick is one whatever is said. */
   readonly afterGap: boolean;
 }
 
-/** `owner_limit`, `penalty`: what the level hangs on. `step_unknown`: a first tick says nothing of the next one. */
-export type ReserveReason = "owner_limit" | "penalty" | "step_unknown";
+/**
+ * `owner_limit`, `penalty`: what the level hangs on. `announced`: the owner's calendar keeps it lower. `step_unknown`: a first tick
+ * says nothing of the next one. `out_of_order`: the tick is not later than the one before. `unreadable`: a number is none.
+ */
+export type ReserveReason =
+  | "owner_limit"
+  | "penalty"
+  | "announced"
+  | "step_unknown"
+  | "out_of_order"
+  | "unreadable";
 
 export interface PoolLend {
   readonly pool: string;
@@ -45,62 +55,103 @@ const STEP_GUESS_S = 60;
 const ROUNDING = 1e-9;
 
 /**
- * How many idle GPUs of an owner's pools to lend and how many to keep in reserve, tick by tick. Each idle level of a pool is
- * its own stopping problem with a learned hazard; the owner's limit sets the price of a meeting. Deterministic and causal;
- * what it keeps is bounded by the pools' sizes.
+ * How many idle GPUs of one owner's pools to lend and how many to keep in reserve, tick by tick. Each idle level of a pool is
+ * its own stopping problem with a learned hazard; the owner's limit sets the price of a meeting, one for all pools. Deterministic
+ * and causal; what it keeps is bounded by the pools' sizes.
+ *
+ * Pools may appear, grow, shrink and miss ticks. A tick that is not later than the one before and a reading that is no number
+ * teach nothing: the one lends nothing new, the other nothing at all.
  */
 export class Reserve {
-  readonly #settings: ReserveSettings;
-  readonly #steering: Steering | null;
+  readonly #penaltyS: number;
+  readonly #vacateS: number;
+  #limit: Limit | null;
+  #steering: Steering | null;
   readonly #model = new HazardModel();
   readonly #pools = new Map<string, PoolState>();
-  readonly #step = new UsualStep();
-  #timeS: number | null = null;
+  readonly #step = new MedianStep();
+  readonly #calendar = new Calendar();
+  #timeS = -Infinity;
 
-  constructor(settings: ReserveSettings) {
-    this.#settings = settings;
-    this.#steering = settings.limit === null ? null : new Steering(settings.limit);
+  constructor({ penaltyS, vacateS, limit }: ReserveSettings) {
+    this.#penaltyS = penaltyS;
+    this.#vacateS = vacateS;
+    this.#limit = limit;
+    this.#steering = limit === null ? null : new Steering(limit);
   }
 
   /** Once a tick, with a reading at most of each pool; time grows. -> a level for each reading. */
   decide(timeS: number, readings: readonly PoolReading[]): PoolLend[] {
+    if (!(timeS > this.#timeS)) return readings.map((reading) => hold(reading, "out_of_order"));
     const stepS = this.#step.next(timeS);
-    if (this.#timeS !== null) this.#steering?.forget(timeS - this.#timeS);
+    if (this.#timeS > -Infinity) this.#steering?.forget(timeS - this.#timeS);
     this.#timeS = timeS;
-    for (const reading of readings) this.#observe(timeS, reading, stepS ?? STEP_GUESS_S);
-    if (stepS === null) return readings.map(({ pool }) => ({ pool, lent: 0, reason: "step_unknown" }));
+    for (const reading of readings) this.#observe(reading, stepS ?? STEP_GUESS_S);
+    if (stepS === null) return readings.map((reading) => hold(reading, "step_unknown"));
     const { prices, reason } = this.#prices(stepS);
-    return readings.map(({ pool, lent }) => {
-      const { track, hazard } = this.#pools.get(pool)!;
-      return { pool, lent: lentLevel(levelsOf(track, hazard), lent, prices), reason };
-    });
+    return readings.map((reading) => this.#lend(reading, prices, reason));
+  }
+
+  /** What is learned of a pool is dropped; what all pools share stays. */
+  forget(pool: string): void {
+    this.#pools.delete(pool);
+  }
+
+  /** From now on. What is known of prices stays, unless something else is to be counted. */
+  setLimit(limit: Limit | null): void {
+    if (limit !== null && this.#limit?.counts === limit.counts) this.#steering!.aimAt(limit.max);
+    else {
+      this.#steering = limit === null ? null : new Steering(limit);
+      for (const state of this.#pools.values()) {
+        state.shadow = this.#steering?.newShadow() ?? null;
+        state.shadow?.lend(levelsOf(state.track, state.hazard));
+      }
+    }
+    this.#limit = limit;
+  }
+
+  /** In place of what was announced before: what an announcement claims is not lent, from the tick before it on. */
+  announce(announcements: readonly Announcement[]): void {
+    this.#calendar.replace(announcements);
   }
 
   #prices(stepS: number): { prices: Prices; reason: ReserveReason } {
-    const { vacateS, limit } = this.#settings;
-    const penaltyS = this.#settings.penaltyS * CAUTION;
+    const penaltyS = this.#penaltyS * CAUTION;
     const limitS = (this.#steering?.price ?? 0) * stepS;
-    const met = limit?.counts === "met";
+    const met = this.#limit?.counts === "met";
     const prices = {
       stepS,
       takenS: met ? penaltyS : Math.max(limitS, penaltyS),
       meetingS: met ? limitS : 0,
-      lendS: vacateS,
+      lendS: this.#vacateS,
     };
     return { prices, reason: met || limitS > penaltyS ? "owner_limit" : "penalty" };
   }
 
-  #observe(timeS: number, reading: PoolReading, stepS: number): void {
-    const { gpusTotal, afterGap } = reading;
-    const demand = Math.min(gpusTotal, reading.gpusBusy + reading.gpusPending);
-    const idle = Math.floor(gpusTotal - demand + ROUNDING);
-    const { track, hazard, shadow } = this.#poolOf(reading.pool);
+  #lend({ pool, gpusTotal, lent }: PoolReading, prices: Prices, reason: ReserveReason): PoolLend {
+    const { track, hazard, known } = this.#pools.get(pool)!;
+    if (!known) return { pool, lent: 0, reason: "unreadable" };
+    const level = lentLevel(levelsOf(track, hazard), lent, prices);
+    const untilS = this.#timeS + prices.stepS + this.#vacateS;
+    const unclaimed = Math.floor(gpusTotal - this.#calendar.claimed(pool, this.#timeS, untilS) + ROUNDING);
+    if (level <= unclaimed) return { pool, lent: level, reason };
+    return { pool, lent: Math.max(0, unclaimed), reason: "announced" };
+  }
+
+  #observe(reading: PoolReading, stepS: number): void {
+    const state = this.#poolOf(reading.pool);
+    const afterGap = reading.afterGap || !state.known;
+    state.known = isReadable(reading);
+    if (!state.known) return;
+    const { gpusTotal, evicted } = reading;
+    const { demand, idle } = useOf(reading);
+    const { track, hazard, shadow } = state;
     if (!afterGap) {
       hazard.learn(idle);
-      if (shadow !== null)
-        this.#steering!.settle(shadow, idle, Math.max(0, demand - track.demand.demand), reading.evicted);
+      const rise = Math.max(0, demand - track.demand.demand);
+      if (shadow !== null) this.#steering!.settle(shadow, idle, rise, evicted);
     }
-    track.observe({ timeS, gpusTotal, demand, idle, afterGap }, stepS);
+    track.observe({ timeS: this.#timeS, gpusTotal, demand, idle, afterGap }, stepS);
     hazard.predict(track);
     shadow?.lend(levelsOf(track, hazard));
   }
@@ -109,10 +160,26 @@ export class Reserve {
     const known = this.#pools.get(name);
     if (known !== undefined) return known;
     const shadow = this.#steering?.newShadow() ?? null;
-    const pool = { track: new PoolTrack(), hazard: this.#model.newPool(), shadow };
+    const pool = { track: new PoolTrack(), hazard: this.#model.newPool(), shadow, known: false };
     this.#pools.set(name, pool);
     return pool;
   }
+}
+
+/** Nothing new. */
+function hold(reading: PoolReading, reason: ReserveReason): PoolLend {
+  const { pool, lent } = reading;
+  if (!isReadable(reading)) return { pool, lent: 0, reason: "unreadable" };
+  return { pool, lent: Math.min(Math.floor(lent), useOf(reading).idle), reason };
+}
+
+function useOf({ gpusTotal, gpusBusy, gpusPending }: PoolReading): { demand: number; idle: number } {
+  const demand = Math.min(gpusTotal, gpusBusy + gpusPending);
+  return { demand, idle: Math.floor(gpusTotal - demand + ROUNDING) };
+}
+
+function isReadable({ gpusTotal, gpusBusy, gpusPending, lent, evicted }: PoolReading): boolean {
+  return [gpusTotal, gpusBusy, gpusPending, lent, evicted].every((gpus) => gpus >= 0 && gpus < Infinity);
 }
 
 function levelsOf({ grid, idle }: PoolTrack, { hazard }: PoolHazard): LevelHazards {
@@ -122,5 +189,7 @@ function levelsOf({ grid, idle }: PoolTrack, { hazard }: PoolHazard): LevelHazar
 interface PoolState {
   readonly track: PoolTrack;
   readonly hazard: PoolHazard;
-  readonly shadow: Shadow | null;
+  shadow: Shadow | null;
+  /** Its last reading could be read. */
+  known: boolean;
 }

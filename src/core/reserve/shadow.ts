@@ -1,4 +1,5 @@
-import { lentLevel, type LevelHazards } from "./lend-rule.ts";
+import type { LevelHazards } from "./lend-rule.ts";
+import { pointsUpTo } from "./slack-grid.ts";
 
 /** What an owner allows. `waited`: of the GPUs that arrive, those that meet a lent one. `met`: of the ticks, those at which any does. */
 export interface Limit {
@@ -19,19 +20,19 @@ export class Shadow {
   readonly expectedMeetings = new Float64Array(candidatePrices.length);
   expectedArrivals = 0;
   readonly #counts: Limit["counts"];
+  #hullLevel = new Int32Array(1);
+  #hullMeetings = new Float64Array(1);
 
   constructor({ counts }: Limit) {
     this.#counts = counts;
   }
 
   lend(levels: LevelHazards): void {
-    const waited = this.#counts === "waited";
-    this.expectedArrivals = waited ? this.#expected(levels, levels.idle) : 1;
+    let corner = this.#findHull(levels);
     for (const [index, price] of candidatePrices.entries()) {
-      const prices = { stepS: 1, takenS: waited ? price : 0, meetingS: waited ? 0 : price, lendS: 0 };
-      const lent = lentLevel(levels, 0, prices);
-      this.#lent[index] = lent;
-      this.expectedMeetings[index] = this.#expected(levels, lent);
+      while (corner > 0 && this.#gain(corner) <= price * this.#cost(corner)) corner--;
+      this.#lent[index] = this.#hullLevel[corner]!;
+      this.expectedMeetings[index] = this.#hullMeetings[corner]!;
     }
   }
 
@@ -40,17 +41,41 @@ export class Shadow {
     return countMeetings(this.#counts, Math.max(0, this.#lent[index]! - idle), rise);
   }
 
-  #expected({ grid, hazard, idle }: LevelHazards, lent: number): number {
-    let sum = 0;
-    let highest = 0;
-    for (let point = 0; point < hazard.length && grid[point]! <= idle; point++) {
-      const top = Math.min(lent, idle - grid[point]! + 1);
-      const below = Math.max(0, idle - (grid[point + 1] ?? Infinity) + 1);
-      if (top <= below) continue;
-      sum += (top - below) * hazard[point]!;
-      highest ||= hazard[point]!;
+  /**
+   * The levels that any price would lend up to are the corners of a concave hull of levels over meetings: found once, they answer
+   * for all prices. -> the last corner; the first is to lend nothing.
+   */
+  #findHull({ grid, hazard, idle }: LevelHazards): number {
+    if (this.#hullLevel.length <= grid.length) {
+      this.#hullLevel = new Int32Array(grid.length + 1);
+      this.#hullMeetings = new Float64Array(grid.length + 1);
     }
-    return this.#counts === "waited" ? sum : highest;
+    const waited = this.#counts === "waited";
+    let sum = 0;
+    let last = 0;
+    for (let point = pointsUpTo(grid, idle) - 1, below = 0; point >= 0; point--) {
+      const level = idle - grid[point]! + 1;
+      sum += (level - below) * hazard[point]!;
+      below = level;
+      this.#hullLevel[++last] = level;
+      this.#hullMeetings[last] = waited ? sum : hazard[point]!;
+      while (last > 1 && this.#gain(last) * this.#cost(last - 1) >= this.#gain(last - 1) * this.#cost(last)) {
+        last--;
+        this.#hullLevel[last] = this.#hullLevel[last + 1]!;
+        this.#hullMeetings[last] = this.#hullMeetings[last + 1]!;
+      }
+    }
+    this.expectedArrivals = waited ? sum : 1;
+    return last;
+  }
+
+  /** What a corner has more than the one before it: levels, and meetings. */
+  #gain(corner: number): number {
+    return this.#hullLevel[corner]! - this.#hullLevel[corner - 1]!;
+  }
+
+  #cost(corner: number): number {
+    return this.#hullMeetings[corner]! - this.#hullMeetings[corner - 1]!;
   }
 }
 

@@ -18,13 +18,19 @@ const AIM_MAX = 3;
  * pools: an owner's meetings are then spent where they lend most.
  */
 export class Steering {
-  readonly #limit: Limit;
+  #limit: Limit;
   readonly #met = new Float64Array(candidatePrices.length);
   #arrived = 0;
   #debt = 0;
 
   constructor(limit: Limit) {
     this.#limit = limit;
+  }
+
+  /** From now on, another share of the same count. */
+  aimAt(max: number): void {
+    this.#limit = { ...this.#limit, max };
+    this.#debt = 0;
   }
 
   newShadow(): Shadow {

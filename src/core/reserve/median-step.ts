@@ -1,7 +1,7 @@
 const STEPS_MAX = 31;
 
 /** The time that usually passes from tick to tick: the median of the last ones. */
-export class UsualStep {
+export class MedianStep {
   readonly #stepsS: number[] = [];
   #timeS: number | null = null;
 
