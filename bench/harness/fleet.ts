@@ -68,7 +68,7 @@ function poolView(name: string, index: number, random: SeededRandom): PoolView {
     lentShareMax: random.pick([0.5, 0.9, 1, 1]),
     reserveMemoryMib: random.pick([0, 2_048]),
   };
-  return { policy, windowOpen: true, meetingsAllowed: true };
+  return { policy, windowOpen: true, meetingsAllowed: true, lentMax: null };
 }
 
 const minuteMs = 60_000;

@@ -20,6 +20,9 @@ interface GuestMovesParts {
   readonly metrics: Metrics;
 }
 
+/** How far ahead owners' returns are compared where some guests must leave. */
+const staysForMs = 15 * 60_000;
+
 /**
  * Moves guests while their owners are away: lets them stand still or leave before an owner is likely to come, and go on
  * when the owner has left again. What an owner asks for is not decided here, and comes first.
@@ -41,6 +44,34 @@ export class GuestMoves {
       if (disowned || session === undefined) continue;
       if (lease.state === "paused") this.#paused(live, session, nowMs);
       else if (lease.state === "running") this.#running(live, session, nowMs);
+    }
+  }
+
+  /** So many of the pool's lent devices are to be free again; those first whose owners are most likely to come. */
+  leave(pool: string, devices: number): void {
+    const { fleet, forecast, clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const candidates: { live: LiveLease; session: AgentSession; stays: number; size: number }[] = [];
+    let leaving = 0;
+    for (const live of fleet.leases.values()) {
+      const held = live.lease.grants.flatMap(({ device }) => fleet.devices.get(device) ?? []);
+      const size = held.filter(({ info }) => info.pool === pool).length;
+      if (size === 0) continue;
+      const session = fleet.agents.get(live.lease.host);
+      const { state } = live.lease;
+      if (live.asked !== null || state === "vacating" || state === "killing") leaving += size;
+      else if (session !== undefined && state !== "starting" && this.#idleDevices(live, nowMs) !== null) {
+        const stays = Math.min(
+          ...held.map(({ info }) => forecast.curve(info.uuid)?.survivalAt(staysForMs) ?? 0),
+        );
+        candidates.push({ live, session, stays, size });
+      }
+    }
+    candidates.sort((a, b) => a.stays - b.stays || (a.live.lease.id < b.live.lease.id ? -1 : 1));
+    for (const { live, session, size } of candidates) {
+      if (leaving >= devices) return;
+      this.#ask(live, session, "vacate");
+      leaving += size;
     }
   }
 

@@ -30,6 +30,7 @@ import { MemoryProofs } from "./memory-proofs.ts";
 import { Owners } from "./owner-desk.ts";
 import { OwnerSignals } from "./owner-signals.ts";
 import { OwnerWatch } from "./owner-watch.ts";
+import { PoolReserves } from "./pool-reserves.ts";
 import { Quarantines } from "./quarantine.ts";
 import { RecallTargets } from "./recall-targets.ts";
 import { Recalls } from "./recalls.ts";
@@ -124,6 +125,8 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
   });
   const lending = new LendingWatch({ fleet, signals, guests, forecast, settings, clock });
   forecast.follow(lending);
+  const moves = new GuestMoves({ fleet, signals, forecast, guests, settings, clock, log, metrics });
+  const reserves = new PoolReserves({ fleet, signals, moves, settings, clock });
   const orders = new LeaseOrders(fleet, clock);
   const recalls = new Recalls({
     fleet,
@@ -142,6 +145,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     owners.stepped(before, step);
     quarantines.stepped(before, step, settlement);
     lending.stepped(before, step, settlement);
+    reserves.stepped(before, step);
   });
   steps.onStep((_, before, step) => memory.stepped(before, step));
 
@@ -163,6 +167,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     forecast,
     breaker,
     meetings,
+    reserves,
     tenants,
     memory,
     settings,
@@ -185,7 +190,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     snapshots,
     decider,
     forecast,
-    moves: new GuestMoves({ fleet, signals, forecast, guests, settings, clock, log, metrics }),
+    moves,
     steps,
     guests,
     tenants,
@@ -251,6 +256,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
       },
       "looking after leases",
     ),
+    every(settings.telemetry.sampleIntervalMs, () => reserves.tick(), "weighing pools' reserves"),
     every(1_000, () => memory.flush(), "booking memory that was given back"),
     every(1_000, () => tellAnew.look(), "telling books that begin what stands"),
     every(gaugesMs, () => setGauges({ fleet, queue, books, stream, clock, metrics }), "setting the gauges"),

@@ -91,7 +91,7 @@ export class OwnerWatch {
     const wasRunning = before.state === "starting" || before.state === "running";
     const byOwner = step.mover === "activity" || step.mover === "owner";
     if (!wasRunning || !byOwner) return;
-    const { fleet, journal, clock, metrics, meetings, breaker, settings, signals } = this.#parts;
+    const { fleet, journal, clock, metrics, meetings, breaker, settings, signals, forecast } = this.#parts;
     const nowMs = clock.monotonicMs();
     const isEarly = clock.wallMs() - before.lentAtMs < settings.forecast.earlyReturnMs;
     for (const { device: uuid } of before.grants) {
@@ -101,6 +101,9 @@ export class OwnerWatch {
       const { owner, meetingsPerGpuDayMax } = signals.policyOf(pool);
       const poolDevices = fleet.devicesIn(pool);
       metrics.meetings.inc({ pool });
+      // Where telemetry cannot tell the owner from the guest, the call is all that shows the return.
+      if (step.mover === "owner" && device.tracker.at(nowMs).reason === "guest_on_device")
+        forecast.observe(device.info, "busy", nowMs);
       if (meetingsPerGpuDayMax !== null) meetings.met(pool, nowMs);
       if (isEarly)
         breaker.earlyReturn({ device: uuid, owner, pool, ownerDevices: poolDevices, poolDevices }, nowMs);

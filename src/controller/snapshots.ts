@@ -12,6 +12,7 @@ import type { MemoryProofs } from "./memory-proofs.ts";
 import type { OwnerForecast } from "./owner-forecast.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
 import type { OwnerWatch } from "./owner-watch.ts";
+import type { PoolReserves } from "./pool-reserves.ts";
 import { Slices } from "./slices.ts";
 import type { TenantUses } from "./tenant-uses.ts";
 
@@ -24,6 +25,7 @@ interface SnapshotsParts {
   readonly forecast: OwnerForecast;
   readonly breaker: Breaker;
   readonly meetings: MeetingsMeter;
+  readonly reserves: PoolReserves;
   readonly tenants: TenantUses;
   readonly memory: MemoryProofs;
   readonly settings: Settings;
@@ -71,7 +73,7 @@ export class Snapshots {
   }
 
   #pool(pool: string, nowMs: number): PoolView {
-    const { signals, meetings, fleet, clock } = this.#parts;
+    const { signals, meetings, fleet, clock, reserves } = this.#parts;
     const policy = signals.policyOf(pool);
     const limit = { devices: fleet.devicesIn(pool), meetingsPerGpuDayMax: policy.meetingsPerGpuDayMax };
     const wallMs = clock.wallMs();
@@ -79,6 +81,7 @@ export class Snapshots {
       policy,
       windowOpen: isLendWindowOpen(policy.windows, (timeZone) => weekMinuteIn(timeZone, wallMs)),
       meetingsAllowed: meetings.lendingAllowed(pool, limit, nowMs),
+      lentMax: reserves.lentMaxOf(pool),
     };
   }
 

@@ -52,6 +52,7 @@ const nearness: readonly ReasonCode[] = [
   "share_taken",
   "host_too_full",
   "lent_share_max",
+  "reserve",
   "fits",
 ];
 
@@ -92,7 +93,7 @@ class Obstacles {
   readonly #fits = new Map<PoolView, Map<SurvivalCurve, Fit>>();
   /** What this cycle lent, by device. */
   readonly #lent = new Map<DeviceUuid, { permille: number; memoryMib: number; trustGroup: string }>();
-  readonly #poolBudgets = new Map<string, number>();
+  readonly #poolBudgets = new Map<string, { left: number; bound: ReasonCode }>();
 
   constructor(snapshot: Snapshot, decisions: CycleDecisions, guest: WaitingGuest, settings: CycleSettings) {
     this.#snapshot = snapshot;
@@ -166,8 +167,10 @@ class Obstacles {
     const now = this.#lent.get(device.info.uuid);
     const held = heldOf(device);
     const permille = held.permille + (now?.permille ?? 0);
-    if (permille === 0)
-      return (this.#poolBudgets.get(device.info.pool) ?? 0) < shape.devices ? "lent_share_max" : "fits";
+    if (permille === 0) {
+      const { left, bound } = this.#poolBudgets.get(device.info.pool)!;
+      return left < shape.devices ? bound : "fits";
+    }
     if (shape.sharePermille === 1000 || permille >= 1000) return "lent";
     if ((device.leases.length > 0 ? held.trustGroup : now?.trustGroup) !== trustGroup)
       return "other_trust_group";
@@ -198,8 +201,10 @@ class Obstacles {
       if (leases.length > 0 || this.#lent.has(info.uuid)) tally.lent++;
     }
     for (const [pool, { devices, lent }] of tallies) {
-      const policy = this.#snapshot.pools.get(pool)?.policy;
-      this.#poolBudgets.set(pool, policy === undefined ? 0 : Math.max(0, lentMax(policy, devices) - lent));
+      const view = this.#snapshot.pools.get(pool);
+      const { most, bound } =
+        view === undefined ? { most: 0, bound: "lent_share_max" as const } : lentMax(view, devices);
+      this.#poolBudgets.set(pool, { left: Math.max(0, most - lent), bound });
     }
   }
 }

@@ -55,10 +55,15 @@ export function heldOf(device: DeviceView): Held {
   return { permille, memoryMib, trustGroup };
 }
 
-/** Devices of a pool that may be lent at once. */
-export function lentMax(policy: PoolPolicy, devices: number): number {
+/** Devices of a pool that may be lent at once, and what says so: its policy's share, or its owner's reserve. */
+export function lentMax(
+  view: PoolView,
+  devices: number,
+): { most: number; bound: Extract<ReasonCode, "lent_share_max" | "reserve"> } {
   // 0.29 × 100 is 28.999…
-  return Math.floor(policy.lentShareMax * devices + 1e-9);
+  const share = Math.floor(view.policy.lentShareMax * devices + 1e-9);
+  const reserved = view.lentMax ?? Infinity;
+  return reserved < share ? { most: reserved, bound: "reserve" } : { most: share, bound: "lent_share_max" };
 }
 
 /** Memory that a guest takes of a device of which so much is lendable; null: it cannot be told. */

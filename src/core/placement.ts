@@ -14,8 +14,9 @@ export interface PoolTally {
   readonly recallDeadlineMs: number;
   devices: number;
   lent: number;
-  /** Devices that may still be lent. */
+  /** Devices that may still be lent, and what keeps them to it. */
   budget: number;
+  bound: Extract<ReasonCode, "lent_share_max" | "reserve">;
   readonly windows: Map<SurvivalCurve, Window>;
 }
 
@@ -93,8 +94,11 @@ export class Placement {
       this.#survey(device, place, pool, snapshot.nowMs);
     }
     for (const tally of this.#pools.values())
-      if (tally.view !== undefined)
-        tally.budget = Math.max(0, lentMax(tally.view.policy, tally.devices) - tally.lent);
+      if (tally.view !== undefined) {
+        const { most, bound } = lentMax(tally.view, tally.devices);
+        tally.budget = Math.max(0, most - tally.lent);
+        tally.bound = bound;
+      }
     for (const list of this.shared.values()) list.sort((a, b) => this.#fullerFirst(a, b));
     const byUuid = (a: { firstUuid: DeviceUuid }, b: { firstUuid: DeviceUuid }) =>
       a.firstUuid < b.firstUuid ? -1 : 1;
@@ -157,7 +161,7 @@ export class Placement {
   /** Says why the free devices that nobody took stay unlent. */
   explainFree(why: ReasonCode): void {
     for (const { places, window } of this.opportunities) {
-      const number = reasonNumber(window.pool.budget === 0 ? "lent_share_max" : why);
+      const number = reasonNumber(window.pool.budget === 0 ? window.pool.bound : why);
       for (const place of places) if (!this.isTaken(place)) this.unlent[place] = number;
     }
   }
@@ -249,6 +253,7 @@ export class Placement {
         devices: 0,
         lent: 0,
         budget: 0,
+        bound: "lent_share_max",
         windows: new Map(),
       };
       this.#pools.set(name, pool);

@@ -24,6 +24,8 @@ const deviceReasons = {
   lent: "The device is lent as a whole.",
   fragment: "The device is lent in part, and no waiting guest may take the rest.",
   lent_share_max: "As much of the pool is lent as its policy allows.",
+  reserve:
+    "The rest of the pool's idle devices is kept free for its owner, who sets how often a guest may be met.",
   lends_max: "The cycle had lent as many guests as one cycle may; the next one goes on.",
   no_guests: "No guest waits.",
   no_fit: "Guests wait, but none that the device fits.",

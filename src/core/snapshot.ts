@@ -55,6 +55,8 @@ export interface PoolView {
   readonly windowOpen: boolean;
   /** False: returns met guests as often as the owner allows. */
   readonly meetingsAllowed: boolean;
+  /** Devices that may be lent at once, so that the rest is there for the owner; null: no limit. */
+  readonly lentMax: number | null;
 }
 
 /** What a tenant had so far, forgotten over time. */

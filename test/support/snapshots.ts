@@ -44,7 +44,7 @@ export function pool(name: string, change: Partial<PoolPolicy> = {}, view: Parti
     idleMsMin: minuteMs,
     ...change,
   };
-  return { policy, windowOpen: true, meetingsAllowed: true, ...view };
+  return { policy, windowOpen: true, meetingsAllowed: true, lentMax: null, ...view };
 }
 
 export function device(
@@ -183,6 +183,7 @@ const anyPool = fc.record({
   reserveMemoryMib: fc.constantFrom(0, 5_000),
   windowOpen: mostly(true, false),
   meetingsAllowed: mostly(true, false),
+  lentMax: mostly<number | null>(null, 0, 2),
 });
 
 const anyDevice = fc.record({
@@ -241,8 +242,8 @@ export const anySnapshot: fc.Arbitrary<Snapshot> = fc
   })
   .map(({ pools, devices, guests, weights, used, lendsMax }) =>
     snapshot({
-      pools: pools.map(({ windowOpen, meetingsAllowed, ...policy }, index) =>
-        pool(`pool-${index + 1}`, policy, { windowOpen, meetingsAllowed }),
+      pools: pools.map(({ windowOpen, meetingsAllowed, lentMax, ...policy }, index) =>
+        pool(`pool-${index + 1}`, policy, { windowOpen, meetingsAllowed, lentMax }),
       ),
       devices: devices.map(({ lent, idleMs, ...view }, index) => {
         const uuid = `GPU-${(index * 7) % 13}-${index}`;

@@ -6,6 +6,7 @@ import { GuestMoves } from "../../src/controller/guest-moves.ts";
 import type { OwnerForecast } from "../../src/controller/owner-forecast.ts";
 import type { OwnerSignals } from "../../src/controller/owner-signals.ts";
 import type { DeviceDecision, HeldGuest } from "../../src/core/forecast/device-decision.ts";
+import type { Sample } from "../../src/core/device.ts";
 import type { LeaseState } from "../../src/core/lease.ts";
 import type { Rung } from "../../src/core/policy.ts";
 import { createLogger } from "../../src/runtime/log.ts";
@@ -14,6 +15,20 @@ import { lease as leaseOf, pool } from "../support/snapshots.ts";
 
 const resumeIdleMsMin = 5_000;
 const settings = parseSettings({ forecast: { resumeIdleMsMin } }, "test");
+
+function idleSample(device: string, atMs: number): Sample {
+  return {
+    device,
+    atMs,
+    attribution: "owner",
+    utilPct: 0,
+    engineActiveRatio: null,
+    memoryUsedMib: 0,
+    memoryFreeMib: null,
+    ownerProcesses: null,
+    pod: null,
+  };
+}
 
 /** One guest on some devices of one host, whose owners have been idle since `idleSinceMs`; the forecast says what the test says. */
 function rig({
@@ -29,20 +44,9 @@ function rig({
   const fleet = new Fleet();
   const uuids = Array.from({ length: devices }, (_, index) => `GPU-${index}`);
   const busy = (uuid: string, utilPct: number, atMs: number) =>
-    fleet.devices.get(uuid)!.tracker.observe(
-      {
-        device: uuid,
-        atMs,
-        attribution: "owner",
-        utilPct,
-        engineActiveRatio: null,
-        memoryUsedMib: 0,
-        memoryFreeMib: null,
-        ownerProcesses: null,
-        pod: null,
-      },
-      { nowMs: atMs, staleMs: 1e9, leased: true },
-    );
+    fleet.devices
+      .get(uuid)!
+      .tracker.observe({ ...idleSample(uuid, atMs), utilPct }, { nowMs: atMs, staleMs: 1e9, leased: true });
   for (const [index, uuid] of uuids.entries()) {
     fleet.addDevice({ uuid, host: "host-1", pool: "pool-1", model: "H100", index, memoryTotalMib: null });
     busy(uuid, 0, 0);
@@ -62,7 +66,11 @@ function rig({
   const session = new AgentSession({ host: "host-1", agentId: "agent-1", reign: { epoch: 1 } });
   session.command = (name, { id }) => void told.push([name, id]);
   fleet.agents.set("host-1", session);
-  const says = { decide: (_: string, __: HeldGuest): DeviceDecision | null => null, knows: () => true };
+  const says = {
+    decide: (_: string, __: HeldGuest): DeviceDecision | null => null,
+    knows: () => true,
+    curve: (_: string): { survivalAt(): number } | null => null,
+  };
   const hinted = { is: false };
   const moves = new GuestMoves({
     fleet,
@@ -161,5 +169,31 @@ describe("a guest that stands still", () => {
     const { moves, told } = rig({ state: "paused", firstRung: "vacate" });
     moves.order();
     expect(told).toEqual([["resume", "g-1:1"]]);
+  });
+});
+
+describe("guests that must make room", () => {
+  it("leave as many as are asked for, those first whose owners are most likely to come, and each once", () => {
+    const { moves, told, says, fleet } = rig({ state: "running" });
+    const stays: Record<string, number> = { "GPU-0": 0.9, "GPU-a": 0.2, "GPU-b": 0.5 };
+    says.curve = (uuid) => ({ survivalAt: () => stays[uuid]! });
+    for (const uuid of ["GPU-a", "GPU-b"]) {
+      fleet.addDevice({
+        uuid,
+        host: "host-1",
+        pool: "pool-1",
+        model: "H100",
+        index: 1,
+        memoryTotalMib: null,
+      });
+      fleet.devices.get(uuid)!.tracker.observe(idleSample(uuid, 0), { nowMs: 0, staleMs: 1e9, leased: true });
+      fleet.addLease({ ...leaseOf(`on-${uuid}`, [{ device: uuid }]), state: "running" }, 0);
+    }
+    moves.leave("pool-1", 1);
+    expect(told).toEqual([["vacate", "on-GPU-a:1"]]);
+    moves.leave("pool-1", 2);
+    expect(told.slice(1)).toEqual([["vacate", "on-GPU-b:1"]]);
+    moves.leave("another pool", 5);
+    expect(told).toHaveLength(2);
   });
 });

@@ -1,0 +1,105 @@
+import { describe, expect, it } from "vitest";
+import { parseSettings } from "../../src/config/settings.ts";
+import { Fleet } from "../../src/controller/fleet.ts";
+import type { GuestMoves } from "../../src/controller/guest-moves.ts";
+import type { OwnerSignals } from "../../src/controller/owner-signals.ts";
+import { PoolReserves } from "../../src/controller/pool-reserves.ts";
+import type { OwnerState } from "../../src/core/device.ts";
+import { lease as leaseOf, pool } from "../support/snapshots.ts";
+
+const settings = parseSettings({}, "test");
+const tickMs = settings.telemetry.sampleIntervalMs;
+const size = 20;
+
+/** A pool of one host; owners are on the first devices of it. */
+function rig(waitedShareMax: number | null) {
+  const clock = { nowMs: 0, monotonicMs: () => clock.nowMs, turn: () => Promise.resolve() };
+  const fleet = new Fleet();
+  const uuids = Array.from({ length: size }, (_, index) => `GPU-${String(index).padStart(2, "0")}`);
+  for (const [index, uuid] of uuids.entries())
+    fleet.addDevice({ uuid, host: "host-1", pool: "pool-1", model: "H100", index, memoryTotalMib: null });
+  const left: [string, number][] = [];
+  const policy = { ...pool("pool-1").policy, waitedShareMax };
+  const reserves = new PoolReserves({
+    fleet,
+    signals: { policyOf: () => policy, standsAgainst: () => null } as unknown as OwnerSignals,
+    moves: { leave: (name: string, devices: number) => void left.push([name, devices]) } as GuestMoves,
+    settings,
+    clock: clock as never,
+  });
+  const tick = async (busy: number, told: OwnerState = "idle") => {
+    clock.nowMs += tickMs;
+    for (const [index, uuid] of uuids.entries()) {
+      const utilPct = told === "unknown" ? null : index < busy ? 90 : 0;
+      const reading = {
+        engineActiveRatio: null,
+        memoryUsedMib: 0,
+        memoryFreeMib: null,
+        ownerProcesses: null,
+      };
+      fleet.devices
+        .get(uuid)!
+        .tracker.observe(
+          { device: uuid, atMs: clock.nowMs, attribution: "owner", utilPct, pod: null, ...reading },
+          { nowMs: clock.nowMs, staleMs: settings.telemetry.staleMs, leased: false },
+        );
+    }
+    await reserves.tick();
+  };
+  return { fleet, reserves, tick, left, uuids, policy };
+}
+
+describe("a pool's reserve", () => {
+  it("limits nothing where the owner sets no number", async () => {
+    const { reserves, tick } = rig(null);
+    for (let n = 0; n < 5; n++) await tick(3);
+    expect(reserves.lentMaxOf("pool-1")).toBeNull();
+  });
+
+  it("lends nothing new before the first tick, and most of what idles where owners come and go by ones", async () => {
+    const { reserves, tick } = rig(0.25);
+    expect(reserves.lentMaxOf("pool-1")).toBe(0);
+    for (let n = 0; n < 2_000; n++) await tick(n % 40 < 20 ? 5 : 6);
+    expect(reserves.lentMaxOf("pool-1")).toBeGreaterThanOrEqual(size - 9);
+    expect(reserves.lentMaxOf("pool-1")).toBeLessThanOrEqual(size - 5);
+  });
+
+  it("keeps more free the less often an owner may meet a guest", async () => {
+    const levels = [];
+    for (const max of [0.5, 0.02]) {
+      const { reserves, tick } = rig(max);
+      let sum = 0;
+      // Every so often the owner takes three more for a while.
+      for (let n = 0; n < 2_000; n++) {
+        await tick(n % 37 < 9 ? 8 : 5);
+        if (n >= 1_000) sum += reserves.lentMaxOf("pool-1")!;
+      }
+      levels.push(sum);
+    }
+    expect(levels[1]).toBeLessThan(levels[0]! * 0.9);
+  });
+
+  it("lets go what is lent beyond it", async () => {
+    const { fleet, reserves, tick, left, uuids } = rig(0.05);
+    for (let n = 0; n < 50; n++) await tick(5);
+    for (const uuid of uuids.slice(5)) fleet.addLease(leaseOf(`on-${uuid}`, [{ device: uuid }]), 0);
+    left.length = 0;
+    // An owner who takes ten at a time, again and again.
+    for (let n = 0; n < 200; n++) await tick(n % 6 < 3 ? 15 : 5);
+    expect(left.length).toBeGreaterThan(0);
+    for (const [name, devices] of left) {
+      expect(name).toBe("pool-1");
+      expect(devices).toBeGreaterThan(0);
+    }
+    expect(reserves.lentMaxOf("pool-1")).toBeLessThan(10);
+  });
+
+  it("I6: says nothing new where most of the pool is not known", async () => {
+    const { reserves, tick, left } = rig(0.25);
+    for (let n = 0; n < 100; n++) await tick(5);
+    const before = reserves.lentMaxOf("pool-1");
+    for (let n = 0; n < 10; n++) await tick(5, "unknown");
+    expect(reserves.lentMaxOf("pool-1")).toBe(before);
+    expect(left).toEqual([]);
+  });
+});
