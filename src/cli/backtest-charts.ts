@@ -1,5 +1,5 @@
 import type { ForecastFigures } from "../backtest/report/forecast-check.ts";
-import { percent } from "../backtest/report/policy-tables.ts";
+import { percent, points } from "../backtest/report/policy-tables.ts";
 import type { TimeBuckets } from "../backtest/report/time-buckets.ts";
 import type { Colors } from "./cli.ts";
 import { table } from "./table.ts";
@@ -47,17 +47,18 @@ function markOf(value: number, most: number): string {
 export function forecastLines(paint: Colors, policy: string, forecast: ForecastFigures | null): string[] {
   if (forecast === null) return [];
   const tenths = forecast.reliability[0]!.bins.map(({ from, to }) => `${100 * from}–${100 * to}`);
-  const rows = forecast.reliability.map(({ horizonS, count, said, came, bins }) => [
+  const rows = forecast.reliability.map(({ horizonS, count, said, came, interval, bins }) => [
     span(horizonS),
     String(count),
     percent(said),
     percent(came),
+    points(interval),
     ...bins.map((bin) => (bin.came === null ? "–" : (100 * bin.came).toFixed(0))),
   ]);
   return [
     "",
     `${policy}: what its forecast said of owners' returns, and what came; then, of what it said with so many percent, the percentage that came`,
-    table(paint, ["within", "asked", "said", "came", ...tenths], rows),
+    table(paint, ["within", "asked", "said", "came", "said − came, 95 %", ...tenths], rows),
   ];
 }
 

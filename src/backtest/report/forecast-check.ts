@@ -1,10 +1,10 @@
-import { horizonsMs } from "../../core/forecast/horizons.ts";
+import { Calibrations, type Calibration } from "../../core/forecast/calibration.ts";
+import { horizonsMs, Questions } from "../../core/forecast/questions.ts";
 import type { DeviceMoment, DevicePolicy } from "../policy.ts";
-import { ReliabilityCounts, type Reliability } from "./reliability.ts";
+import { ReliabilityBins, type ReliabilityBin } from "./reliability.ts";
 import { SurvivalCheck, type SurvivalStratum } from "./survival-check.ts";
 
-const horizonsS = horizonsMs.map((horizonMs) => horizonMs / 1_000);
-const longest = horizonsS.length - 1;
+const longest = horizonsMs.length - 1;
 
 /** What a policy's forecast said of owners' returns, held against what came. */
 export interface ForecastFigures {
@@ -12,33 +12,35 @@ export interface ForecastFigures {
   readonly survival: readonly SurvivalStratum[];
 }
 
-interface Question {
-  readonly askedS: number;
-  readonly dueS: number;
-  /** P(the owner is back until then). */
-  readonly said: number;
-  readonly stratum: number;
-  returned: boolean;
+export interface Reliability extends Omit<Calibration, "horizonMs"> {
+  readonly horizonS: number;
+  readonly bins: readonly ReliabilityBin[];
 }
 
-interface Asked {
-  lastS: number;
-  readonly open: (Question | null)[];
-}
-
-/**
- * Asks a policy's forecast about each idle device, and waits for what comes. One question of a device is under way for each
- * horizon, and is answered when it is due and not before: so no stretch of time counts twice, and short windows count no
- * more than long ones. What is lost from sight answers nothing.
- */
+/** Asks a policy's forecast about each idle device, as production does, and waits for what comes. */
 export class ForecastCheck {
-  readonly #holdS: number;
-  readonly #counts = horizonsS.map(() => new ReliabilityCounts());
+  readonly #calibrations = new Calibrations(Infinity);
+  readonly #bins = horizonsMs.map(() => new ReliabilityBins());
   readonly #survival = new SurvivalCheck();
-  readonly #devices = new Map<string, Asked>();
+  readonly #slots = new Map<string, number>();
+  readonly #questions: Questions<Float64Array>;
 
   constructor(holdS: number) {
-    this.#holdS = holdS;
+    const chanceOf = (slot: number, horizon: number) => this.#questions.known(slot, horizon, chance);
+    const stratumOf = (slot: number) => this.#questions.known(slot, longest, stratum);
+    this.#questions = new Questions(holdS * 1_000, 2, Float64Array, {
+      answered: (slot, horizon, came, atMs) => {
+        const said = chanceOf(slot, horizon);
+        this.#calibrations.add(horizon, said, came, atMs);
+        this.#bins[horizon]!.add(said, came);
+      },
+      returned: (slot, horizon, afterMs) => {
+        if (horizon === longest) this.#survival.returned(stratumOf(slot), afterMs / 1_000);
+      },
+      lost: (slot, horizon, afterMs) => {
+        if (horizon === longest) this.#survival.lost(stratumOf(slot), afterMs / 1_000);
+      },
+    });
   }
 
   /** The same policy, asked after each of its decisions. */
@@ -58,55 +60,45 @@ export class ForecastCheck {
 
   /** null: the policy has said nothing. */
   finish(): ForecastFigures | null {
-    for (const asked of this.#devices.values()) this.#lose(asked);
-    const reliability = this.#counts.map((counts, index) => counts.figures(horizonsS[index]!));
+    for (const slot of this.#slots.values()) this.#questions.lose(slot);
+    const reliability = this.#calibrations.figures().map(({ horizonMs, ...figures }, horizon) => ({
+      horizonS: horizonMs / 1_000,
+      ...figures,
+      bins: this.#bins[horizon]!.figures(),
+    }));
     if (reliability.every(({ count }) => count === 0)) return null;
     return { reliability, survival: this.#survival.figures() };
   }
 
   #answer({ timeS, samples }: DeviceMoment): void {
-    for (const { device, owner } of samples) {
-      const asked = this.#devices.get(device);
-      if (asked === undefined) continue;
-      if (owner === "unknown" || timeS - asked.lastS > this.#holdS) this.#lose(asked);
-      asked.lastS = timeS;
-      for (const [index, question] of asked.open.entries()) {
-        if (question === null) continue;
-        if (owner === "busy" && timeS <= question.dueS && !question.returned) {
-          question.returned = true;
-          if (index === longest) this.#survival.returned(question.stratum, timeS - question.askedS);
-        }
-        if (timeS < question.dueS) continue;
-        this.#counts[index]!.add(question.said, question.returned);
-        asked.open[index] = null;
-      }
-    }
+    for (const { device, owner } of samples)
+      this.#questions.observe(this.#slotOf(device), timeS * 1_000, owner);
   }
 
   #ask({ timeS, samples }: DeviceMoment, policy: DevicePolicy): void {
     for (const { device, owner } of samples) {
-      if (owner !== "idle") continue;
-      let asked = this.#devices.get(device);
-      if (asked === undefined)
-        this.#devices.set(device, (asked = { lastS: timeS, open: horizonsS.map(() => null) }));
-      if (!asked.open.includes(null)) continue;
+      const slot = this.#slotOf(device);
+      if (owner !== "idle" || !this.#questions.areDue(slot)) continue;
       const curve = policy.curve?.(device, timeS) ?? null;
       if (curve === null) continue;
-      for (const [index, horizonS] of horizonsS.entries())
-        asked.open[index] ??= {
-          askedS: timeS,
-          dueS: timeS + horizonS,
-          said: 1 - curve.survivalAt(horizonS * 1_000),
-          stratum: index === longest ? this.#survival.ask(curve) : 0,
-          returned: false,
-        };
+      this.#questions.ask(slot, timeS * 1_000, (horizon, known, begin) => {
+        known[begin + chance] = 1 - curve.survivalAt(horizonsMs[horizon]!);
+        if (horizon === longest) known[begin + stratum] = this.#survival.ask(curve);
+      });
     }
   }
 
-  #lose(asked: Asked): void {
-    const question = asked.open[longest]!;
-    if (question !== null && !question.returned)
-      this.#survival.lost(question.stratum, asked.lastS - question.askedS);
-    asked.open.fill(null);
+  #slotOf(device: string): number {
+    let slot = this.#slots.get(device);
+    if (slot === undefined) {
+      slot = this.#slots.size;
+      this.#slots.set(device, slot);
+      this.#questions.open(slot);
+    }
+    return slot;
   }
 }
+
+/** What is known of a question. */
+const chance = 0;
+const stratum = 1;

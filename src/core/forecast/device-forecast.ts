@@ -4,9 +4,10 @@ import { columnCount, fillRow } from "./columns.ts";
 import { DeviceHistories, F } from "./device-history.ts";
 import { HazardChain } from "./hazard-chain.ts";
 import { defaultHazardSettings, HazardModel, type HazardSettings } from "./hazard-model.ts";
-import { Horizons, horizonsMs } from "./horizons.ts";
+import { Horizons } from "./horizons.ts";
 import { probability } from "./logistic.ts";
 import { PoolHistory } from "./pool-history.ts";
+import { horizonsMs } from "./questions.ts";
 import type { Reading } from "./reading.ts";
 import { Slots } from "./slots.ts";
 import { WindowCurve } from "./window-curve.ts";
@@ -77,7 +78,7 @@ export class DeviceForecast {
   readonly #rows = new Slots(Float32Array, columnCount);
   readonly #ratings = new Slots(Float64Array, 2);
   readonly #model: HazardModel;
-  readonly #horizons = new Horizons();
+  readonly #horizons: Horizons;
   readonly #pools = new Map<string, Pool>();
   readonly #devices = new Map<DeviceUuid, Device>();
   readonly #unrated = new Set<Device>();
@@ -88,6 +89,7 @@ export class DeviceForecast {
     this.#settings = settings;
     this.#histories = new DeviceHistories(settings.gapMs);
     this.#model = new HazardModel(settings);
+    this.#horizons = new Horizons(settings.gapMs);
   }
 
   /** Times of one device that do not rise are ignored. */
@@ -103,7 +105,7 @@ export class DeviceForecast {
     }
     if (seen.lost) chain.lost();
     else if (seen.returned === true) chain.returned();
-    this.#horizons.observe(device.slot, atMs, owner === "busy", seen.elapsedMs === 0 || owner === "unknown");
+    this.#horizons.observe(device.slot, atMs, owner);
     history.observe(atMs, owner, seen);
     if (owner === "idle") this.#unrated.add(device);
     else this.#unrated.delete(device);

@@ -1,63 +1,46 @@
+import type { OwnerState } from "../device.ts";
 import { Logistic, probability } from "./logistic.ts";
-import { Slots } from "./slots.ts";
+import { horizonsMs, Questions } from "./questions.ts";
 
 const minuteMs = 60_000;
-/** Where what the chain says is held against what came of it. */
-export const horizonsMs = [1, 5, 15, 30, 60].map((minutes) => minutes * minuteMs);
 const halfLifeMs = 4 * 60 * minuteMs;
 
 /** Of intercept, log-odds of staying idle as the chain says them, ln(age in minutes). */
 const believed = [0, 1, 0];
 const strength = [3, 10, 10];
-/** What is kept of a question that is under way: the row without the intercept. */
+/** What is known of a question: the row without the intercept. */
 const width = 2;
 
-/**
- * Recalibration with delayed outcomes: for each horizon a logistic regression of what came on what was said. Each device
- * has one question under way for each horizon, which is answered when it is due and not before, so that short windows do
- * not answer more often than long ones.
- */
+/** Recalibration with delayed outcomes: for each horizon a logistic regression of what came on what was said. */
 export class Horizons {
   readonly #models = horizonsMs.map(() => new Logistic(believed));
-  /** When the question of each horizon is due; 0: none is under way; negative: the owner came back before. */
-  readonly #due = new Slots(Float64Array, horizonsMs.length);
-  readonly #asked = new Slots(Float32Array, horizonsMs.length * width);
+  readonly #questions: Questions<Float32Array>;
   #forgottenMs = NaN;
 
-  open(slot: number): void {
-    this.#due.clear(slot);
-    this.#asked.clear(slot);
+  constructor(gapMs: number) {
+    this.#questions = new Questions(gapMs, width, Float32Array, {
+      answered: (slot, horizon, came) => {
+        const row = [1, this.#questions.known(slot, horizon, 0), this.#questions.known(slot, horizon, 1)];
+        this.#models[horizon]!.add(row, !came);
+      },
+    });
   }
 
-  /** A reading of the device; lost: what happened since the last one is not known. */
-  observe(slot: number, atMs: number, busy: boolean, lost: boolean): void {
-    const due = this.#due.of(slot);
-    if (lost) {
-      due.fill(0);
-      return;
-    }
-    for (let i = 0; i < horizonsMs.length; i++) {
-      const dueMs = Math.abs(due[i]!);
-      if (dueMs === 0) continue;
-      if (busy && atMs <= dueMs) due[i] = -dueMs;
-      if (atMs < dueMs) continue;
-      const asked = this.#asked.of(slot);
-      this.#models[i]!.add([1, asked[i * width]!, asked[i * width + 1]!], due[i]! > 0);
-      due[i] = 0;
-    }
+  open(slot: number): void {
+    this.#questions.open(slot);
+  }
+
+  /** A reading of the device. */
+  observe(slot: number, atMs: number, owner: OwnerState): void {
+    this.#questions.observe(slot, atMs, owner);
   }
 
   /** An idle device was rated: asks where nothing is under way. `said` tells the chance to stay idle for a horizon, 0–1. */
   ask(slot: number, atMs: number, lnAge: number, said: (horizonMs: number) => number): void {
-    const due = this.#due.of(slot);
-    const asked = this.#asked.of(slot);
-    for (const [i, horizonMs] of horizonsMs.entries()) {
-      if (due[i] !== 0) continue;
-      due[i] = atMs + horizonMs;
-      const [, logOdds, age] = rowOf(said(horizonMs), lnAge);
-      asked[i * width] = logOdds;
-      asked[i * width + 1] = age;
-    }
+    if (!this.#questions.areDue(slot)) return;
+    this.#questions.ask(slot, atMs, (horizon, known, begin) =>
+      known.set(rowOf(said(horizonsMs[horizon]!), lnAge), begin),
+    );
   }
 
   refit(nowMs: number): void {
@@ -73,13 +56,13 @@ export class Horizons {
   survival(lnAge: number, said: (horizonMs: number) => number): number[] {
     let least = 1;
     return horizonsMs.map((horizonMs, i) => {
-      const model = this.#models[i]!;
-      return (least = Math.min(least, probability(model.logOdds(rowOf(said(horizonMs), lnAge)))));
+      const row = [1, ...rowOf(said(horizonMs), lnAge)];
+      return (least = Math.min(least, probability(this.#models[i]!.logOdds(row))));
     });
   }
 }
 
-function rowOf(said: number, lnAge: number): [number, number, number] {
+function rowOf(said: number, lnAge: number): [logOdds: number, age: number] {
   const p = Math.min(1 - 1e-6, Math.max(1e-6, said));
-  return [1, Math.log(p / (1 - p)), lnAge - 1];
+  return [Math.log(p / (1 - p)), lnAge - 1];
 }

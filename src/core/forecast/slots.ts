@@ -14,8 +14,17 @@ export class Slots<A extends Float64Array | Float32Array> {
 
   /** The values of a slot that was cleared once. */
   of(slot: number): A {
-    const at = (slot % chunkSlots) * this.#width;
-    return this.#chunks[Math.floor(slot / chunkSlots)]!.subarray(at, at + this.#width) as A;
+    const at = this.begin(slot);
+    return this.chunk(slot).subarray(at, at + this.#width) as A;
+  }
+
+  /** The array in which they lie, from `begin` on: for loops in which a view each would cost more than the work. */
+  chunk(slot: number): A {
+    return this.#chunks[Math.floor(slot / chunkSlots)]!;
+  }
+
+  begin(slot: number): number {
+    return (slot % chunkSlots) * this.#width;
   }
 
   /** Sets the values of a slot to 0; slots are taken into use one after the other. */

@@ -1,10 +1,11 @@
-import type { Reliability, ReliabilityBin } from "../reliability.ts";
+import type { Reliability } from "../forecast-check.ts";
+import type { ReliabilityBin } from "../reliability.ts";
 import { axes } from "./axes.ts";
 import { axis } from "./axis.ts";
 import { figure, plot, round } from "./figure.ts";
 import { html, type Html } from "./html.ts";
 import { figuresTable } from "./tables.ts";
-import { percent } from "../policy-tables.ts";
+import { percent, points } from "../policy-tables.ts";
 
 /** Said against came, a line for each horizon; the larger the dot, the more was said of it. */
 export function reliabilityChart(policy: string, all: readonly Reliability[]): Html {
@@ -48,12 +49,13 @@ function wasSaid(bin: ReliabilityBin): bin is Said {
 function reliabilityTable(all: readonly Reliability[]): Html {
   const tenths = all[0]!.bins.map(({ from, to }) => `came of ${100 * from}–${100 * to} % (asked)`);
   return figuresTable({
-    head: ["within", "asked", "said", "came", "Brier score", ...tenths],
-    rows: all.map(({ horizonS, count, said, came, brier, bins }) => [
+    head: ["within", "asked", "said", "came", "said − came, 95 %", "Brier score", ...tenths],
+    rows: all.map(({ horizonS, count, said, came, interval, brier, bins }) => [
       `${horizonS / 60} min`,
       String(count),
       percent(said),
       percent(came),
+      points(interval),
       brier?.toFixed(3) ?? "–",
       ...bins.map((bin) => `${percent(bin.came)} (${bin.count})`),
     ]),
