@@ -1,6 +1,7 @@
 import type { ForecastFigures } from "../backtest/report/forecast-check.ts";
-import { percent, points } from "../backtest/report/policy-tables.ts";
+import { percent } from "../backtest/report/policy-tables.ts";
 import type { TimeBuckets } from "../backtest/report/time-buckets.ts";
+import { intervalText } from "../core/forecast/calibration.ts";
 import type { Colors } from "./cli.ts";
 import { table } from "./table.ts";
 
@@ -52,7 +53,7 @@ export function forecastLines(paint: Colors, policy: string, forecast: ForecastF
     String(count),
     percent(said),
     percent(came),
-    points(interval),
+    intervalText(interval),
     ...bins.map((bin) => (bin.came === null ? "–" : (100 * bin.came).toFixed(0))),
   ]);
   return [

@@ -2,6 +2,7 @@ import type { DecisionQuery, DecisionView, EncodedReport, ReportQuery } from "..
 import type { Settings } from "../config/settings.ts";
 import type { GuestState } from "../core/guest.ts";
 import type { PlainError } from "../errors/plain-error.ts";
+import type { LiveFacts } from "../report/report.ts";
 import type { LogLevel } from "../runtime/log.ts";
 
 /** What the controller's thread and the thread that keeps the books say to each other. */
@@ -25,8 +26,8 @@ export type ToBooks =
   | { readonly kind: "open" }
   /** Books what is in the stream. */
   | { readonly kind: "catchUp" }
-  /** Up to the moment: what is in the stream is booked first. `waiting`: guests of whom the books have not heard. */
-  | { readonly kind: "report"; readonly query: ReportQuery; readonly waiting: number }
+  /** Up to the moment: what is in the stream is booked first. */
+  | { readonly kind: "report"; readonly query: ReportQuery; readonly live: LiveFacts }
   | { readonly kind: "decisions"; readonly query: DecisionQuery }
   /** The last question: books what is in the stream. */
   | { readonly kind: "close" };

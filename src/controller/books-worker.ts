@@ -5,6 +5,7 @@ import { toPlainError } from "../errors/plain-error.ts";
 import { GetReportResponse } from "../gen/gleaner/v1/reports.ts";
 import { openBooks, type Books } from "../report/books.ts";
 import { startDrain, type Drain } from "../report/drain.ts";
+import { withLiveFacts, type LiveFacts } from "../report/report.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { createLogger } from "../runtime/log.ts";
 import { connectRedis } from "../store/connection.ts";
@@ -58,7 +59,7 @@ async function answerTo(question: ToBooks): Promise<FromBooks> {
       return { kind: "caughtUp", seenToMs: books.seenToMs() };
     case "report":
       await drain.flush();
-      return { kind: "report", report: encodedReport(books, question.query, question.waiting) };
+      return { kind: "report", report: encodedReport(books, question.query, question.live) };
     case "decisions":
       await drain.flush();
       return { kind: "decisions", decisions: books.decisions(question.query) };
@@ -105,11 +106,8 @@ async function openAll(): Promise<Open> {
 }
 
 /** As it goes over the wire: to hand a large report over as objects, and to encode it there, would take as long again. */
-function encodedReport(books: Books, query: ReportQuery, waiting: number) {
-  const report = books.report(query);
-  // The books hear of a guest when it is lent to; the queue knows those that never were.
-  const guestsByState = { ...report.guestsByState, waiting };
-  return GetReportResponse.encode(reportToProto({ ...report, guestsByState })).finish();
+function encodedReport(books: Books, query: ReportQuery, live: LiveFacts) {
+  return GetReportResponse.encode(reportToProto(withLiveFacts(books.report(query), live))).finish();
 }
 
 function tellEnded(books: Books): void {

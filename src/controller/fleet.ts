@@ -140,6 +140,10 @@ export class Fleet {
     return this.#poolSizes.get(pool) ?? 0;
   }
 
+  pools(): string[] {
+    return [...this.#poolSizes.keys()];
+  }
+
   agentOf(device: Device): AgentSession | undefined {
     return this.agents.get(device.info.host);
   }

@@ -7,6 +7,7 @@ import type { Metrics } from "../runtime/metrics.ts";
 import type { LedgerStream } from "../store/ledger-stream.ts";
 import type { Fleet } from "./fleet.ts";
 import { categoryOf } from "./fleet-view.ts";
+import type { OwnerForecast } from "./owner-forecast.ts";
 import type { Books } from "./surroundings.ts";
 import { Slices } from "./slices.ts";
 
@@ -31,10 +32,11 @@ export async function setGauges(parts: {
   queue: GuestQueue;
   books: Pick<Books, "endedGuests">;
   stream: LedgerStream;
+  forecast: OwnerForecast;
   clock: Clock;
   metrics: Metrics;
 }): Promise<void> {
-  const { fleet, queue, books, stream, clock, metrics } = parts;
+  const { fleet, queue, books, stream, forecast, clock, metrics } = parts;
   const nowMs = clock.monotonicMs();
   const counts = new Map<string, Map<Category, number>>();
   const slices = new Slices(clock);
@@ -51,6 +53,12 @@ export async function setGauges(parts: {
   metrics.guests.reset();
   for (const [state, count] of Object.entries(countGuests(fleet, queue, books)))
     metrics.guests.set({ state }, count);
+  for (const { horizonMs, said, came } of forecast.record.lastDay()) {
+    if (said === null || came === null) continue;
+    const labels = { horizon_s: horizonMs / 1_000 };
+    metrics.forecastSaid.set(labels, said);
+    metrics.forecastCame.set(labels, came);
+  }
   metrics.queueWaiting.set(queue.waitingTotal());
   metrics.ledgerStreamEntries.set(await stream.length());
 }

@@ -259,14 +259,18 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     every(settings.telemetry.sampleIntervalMs, () => reserves.tick(), "weighing pools' reserves"),
     every(1_000, () => memory.flush(), "booking memory that was given back"),
     every(1_000, () => tellAnew.look(), "telling books that begin what stands"),
-    every(gaugesMs, () => setGauges({ fleet, queue, books, stream, clock, metrics }), "setting the gauges"),
+    every(
+      gaugesMs,
+      () => setGauges({ fleet, queue, books, stream, forecast, clock, metrics }),
+      "setting the gauges",
+    ),
   ];
   let running: readonly Promise<void>[] = [];
   return {
     desks: {
       guests: new Guests({ fleet, queue, store, orders, changes, logs, tenants, cycle, decider, clock, log }),
       owners: new Owners({ fleet, recalls, signals, watch: owners, clock, log, wake }),
-      reports: new Reports({ fleet, queue, books, journal, steps, forecast, reign, clock }),
+      reports: new Reports({ fleet, queue, books, journal, steps, forecast, signals, reign, clock }),
       agents,
     },
     epoch: reign.epoch,

@@ -1,11 +1,13 @@
 import type { DeviceInfo, DeviceUuid, OwnerState, Sample } from "../core/device.ts";
 import type { DeviceDecision, HeldGuest } from "../core/forecast/device-decision.ts";
 import { DeviceLending, type LendingTerms } from "../core/forecast/device-lending.ts";
+import { ForecastAudit } from "../core/forecast/forecast-audit.ts";
 import { WindowCurve } from "../core/forecast/window-curve.ts";
 import type { SurvivalCurve } from "../core/survival-curve.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
+import { ForecastRecord } from "./forecast-record.ts";
 import { Slices } from "./slices.ts";
 
 /** What only the leader knows: by which terms pools lend, and which devices may be lent. */
@@ -34,6 +36,9 @@ export function readingOf(reason: string, { utilPct, memoryUsedMib }: Sample): O
  * The core is told owners' time, which runs `forecast.speed` times as fast as the clock where a trace is replayed so.
  */
 export class OwnerForecast {
+  /** What it said, held against what came. */
+  readonly record: ForecastRecord;
+  readonly #audit: ForecastAudit;
   readonly #lending: DeviceLending;
   readonly #settings: Pick<Settings, "forecast" | "cycle">;
   readonly #clock: Clock;
@@ -52,6 +57,8 @@ export class OwnerForecast {
     this.#rules = standby;
     const gapMs = settings.telemetry.staleMs * this.#speed;
     this.#lending = new DeviceLending(gapMs, (pool) => this.#inOwnersTime(this.#rules.termsOf(pool)));
+    this.#audit = new ForecastAudit(gapMs);
+    this.record = new ForecastRecord(this.#audit, clock, this.#speed);
   }
 
   /** From now on this controller leads. */
@@ -66,6 +73,7 @@ export class OwnerForecast {
     reading: OwnerReading = nothingRead,
   ): void {
     this.#lending.observe({ device: uuid, pool, owner, atMs: atMs * this.#speed, ...reading });
+    this.#audit.observe(pool, uuid, owner, atMs * this.#speed);
   }
 
   /** An owner's return found a guest running there. */
@@ -93,7 +101,11 @@ export class OwnerForecast {
 
   async settle(): Promise<void> {
     const slices = new Slices(this.#clock);
-    const settling = this.#lending.settling(this.#nowMs, (device) => this.#rules.mayLend(device));
+    const settling = this.#lending.settling(
+      this.#nowMs,
+      (device) => this.#rules.mayLend(device),
+      (device, atMs) => this.#audit.ask(device, atMs, () => this.#lending.curve(device, atMs)),
+    );
     for (const _ of settling) await slices.breathe();
     this.#settlings += 1;
   }

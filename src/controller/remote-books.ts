@@ -2,6 +2,7 @@ import type { ResourceLimits } from "node:worker_threads";
 import type { DecisionQuery, DecisionView, EncodedReport, ReportQuery } from "../api/ports.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { fromPlainError } from "../errors/plain-error.ts";
+import type { LiveFacts } from "../report/report.ts";
 import { AskedThread } from "../runtime/asked-thread.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger, LogLevel } from "../runtime/log.ts";
@@ -70,8 +71,8 @@ export class RemoteBooks {
    * Up to the last entry of the stream. Who leaves by the signal before it is computed has cost nothing; afterwards it is
    * dropped. Throws POOL_NOT_FOUND, BOOKS_UNREADABLE, BOOKS_UNAVAILABLE, REPORTS_BUSY, REDIS_UNREACHABLE, or the signal's reason.
    */
-  async report(query: ReportQuery, waiting: number, signal: AbortSignal): Promise<EncodedReport> {
-    return (await this.#inTurn({ kind: "report", query, waiting }, "report", signal)).report;
+  async report(query: ReportQuery, live: LiveFacts, signal: AbortSignal): Promise<EncodedReport> {
+    return (await this.#inTurn({ kind: "report", query, live }, "report", signal)).report;
   }
 
   /** Newest first. Throws as `report` does. */

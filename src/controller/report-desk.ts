@@ -10,6 +10,7 @@ import type {
 import type { GuestQueue } from "../queue/guest-queue.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { unlessAborted } from "../runtime/turns.ts";
+import type { OwnerSignals } from "./owner-signals.ts";
 import type { Reign } from "./reign.ts";
 import type { Device, Fleet } from "./fleet.ts";
 import { categoryOf, reasonOf } from "./fleet-view.ts";
@@ -28,6 +29,7 @@ interface ReportsParts {
   readonly journal: Journal;
   readonly steps: LeaseSteps;
   readonly forecast: OwnerForecast;
+  readonly signals: OwnerSignals;
   readonly reign: Reign;
   readonly clock: Clock;
 }
@@ -43,8 +45,14 @@ export class Reports implements ReportDesk {
   /** Up to the moment: what is on its way to the books is waited for. */
   async report(query: ReportQuery, signal: AbortSignal): Promise<EncodedReport> {
     await unlessAborted(this.#catchUp(), signal);
-    const { books, queue } = this.#parts;
-    return books.report(query, queue.waitingTotal(), signal);
+    const { books, queue, forecast, signals, fleet } = this.#parts;
+    const limits = fleet.pools().map((pool) => [pool, signals.policyOf(pool).meetingsPerGpuDayMax] as const);
+    const live = {
+      waiting: queue.waitingTotal(),
+      meetingsPerGpuDayMax: new Map(limits.filter((limit): limit is [string, number] => limit[1] !== null)),
+      calibration: await forecast.record.calibration(query),
+    };
+    return books.report(query, live, signal);
   }
 
   async decisions(query: DecisionQuery, signal: AbortSignal): Promise<readonly DecisionView[]> {

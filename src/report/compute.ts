@@ -105,6 +105,7 @@ function compute(db: DatabaseSync, query: ReportQuery): Report {
     gaps: gaps(db, range),
     guestsByState: guestsByState(db),
     returnsByRung,
+    calibration: null,
   };
 }
 

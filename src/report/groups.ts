@@ -66,6 +66,7 @@ class GroupSum {
       evictions: this.#counts.get("evictions") ?? 0,
       meetings,
       meetingsPerGpuDay: deviceHours === 0 ? 0 : meetings / (deviceHours / 24),
+      meetingsPerGpuDayMax: null,
       computeWait: waitTimes(this.#waits.compute),
       releaseWait: waitTimes(this.#waits.release),
       deadlinesMissed: this.#counts.get("deadlines_missed") ?? 0,

@@ -1,4 +1,5 @@
 import type { Category } from "../core/account-category.ts";
+import type { Calibration } from "../core/forecast/calibration.ts";
 import type { GuestState } from "../core/guest.ts";
 
 /** Part of a device's time. One ms of a whole device is 1,000 device-µs. */
@@ -50,9 +51,29 @@ export interface GroupBooks {
   readonly evictions: number;
   readonly meetings: number;
   readonly meetingsPerGpuDay: number;
+  /** Of a pool: the most that its owner allows, as the policy says now; null: no limit, or not known. */
+  readonly meetingsPerGpuDayMax: number | null;
   readonly computeWait: WaitTimes;
   readonly releaseWait: WaitTimes;
   readonly deadlinesMissed: number;
+}
+
+/** What the forecast said of owners' returns, against what came of it. */
+export interface ReportCalibration {
+  /** The leading controller counts since then, or within the report's range since then, in whole hours; wall clock. */
+  readonly fromMs: number;
+  /** Of all devices of the report, for each horizon. */
+  readonly total: readonly Calibration[];
+  readonly pools: readonly { readonly pool: string; readonly horizons: readonly Calibration[] }[];
+}
+
+/** What the books do not know, and whoever leads does. */
+export interface LiveFacts {
+  /** Guests: the books hear of one when it is lent to, the queue knows those that never were. */
+  readonly waiting: number;
+  /** By pool; one without a limit is left out. */
+  readonly meetingsPerGpuDayMax: ReadonlyMap<string, number>;
+  readonly calibration: ReportCalibration;
 }
 
 /** What served an owner's return. */
@@ -74,4 +95,21 @@ export interface Report {
   readonly gaps: readonly string[];
   readonly guestsByState: Readonly<Partial<Record<GuestState, number>>>;
   readonly returnsByRung: Readonly<Record<ReturnRung, number>>;
+  /** null: from the books alone. */
+  readonly calibration: ReportCalibration | null;
+}
+
+export function withLiveFacts(
+  report: Report,
+  { waiting, meetingsPerGpuDayMax, calibration }: LiveFacts,
+): Report {
+  return {
+    ...report,
+    pools: report.pools.map((pool) => ({
+      ...pool,
+      meetingsPerGpuDayMax: meetingsPerGpuDayMax.get(pool.name) ?? null,
+    })),
+    guestsByState: { ...report.guestsByState, waiting },
+    calibration,
+  };
 }

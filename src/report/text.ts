@@ -1,8 +1,9 @@
-import Table from "cli-table3";
 import { createColors } from "picocolors";
 import { categories, type Category } from "../core/account-category.ts";
 import { usPerDeviceHour } from "./groups.ts";
+import { forecastText, ownersText } from "./forecast-text.ts";
 import type { CategoryHours, DeviceBooks, GroupBooks, Report, WaitTimes } from "./report.ts";
+import { iso, share, shorten, table } from "./text-parts.ts";
 
 export interface TextOptions {
   readonly colors: boolean;
@@ -55,6 +56,8 @@ export function reportText(
     ...(["pools", "owners", "tenants"] as const).flatMap((kind) =>
       report[kind].length === 0 ? [] : [groupTable(kind, report[kind], unit, pricePerGpuHour > 0), ""],
     ),
+    ...ownersText(report.pools, title),
+    ...forecastText(report.calibration, title),
     title(`Devices, ${unit === "h" ? "hours" : "seconds"}: Σ categories = elapsed time`),
     deviceTable(report, unit, devicesMax),
     ...(report.devices.length > devicesMax
@@ -85,14 +88,6 @@ function figure(hours: number, unit: Unit): string {
   return (unit === "h" ? hours : hours * 3_600).toFixed(1);
 }
 
-function share(part: number, whole: number): string {
-  return whole === 0 ? "–" : `${((100 * part) / whole).toFixed(1)} %`;
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 19).replace("T", " ");
-}
-
 function span(seconds: number): string {
   if (seconds < 120) return `${seconds.toFixed(1)} s`;
   return seconds < 7_200 ? `${(seconds / 60).toFixed(1)} min` : `${(seconds / 3_600).toFixed(1)} h`;
@@ -119,39 +114,6 @@ function guests({ guestsByState, total }: Report): string {
   const states = Object.entries(guestsByState).map(([state, n]) => `${n} ${state}`);
   return `${states.length === 0 ? "none" : states.join(", ")}; ${total.leases} leases, ${total.evictions} evictions`;
 }
-
-const plain = { head: [], border: [], compact: true };
-
-function table(head: string[], rows: string[][], spaces = 1): string {
-  const colAligns = head.map((_, index) => (index === 0 ? ("left" as const) : ("right" as const)));
-  const made = new Table({
-    head,
-    colAligns,
-    style: { ...plain, "padding-left": spaces, "padding-right": 0 },
-    chars: ruled,
-  });
-  made.push(...rows);
-  return made.toString();
-}
-
-/** One line under the heading, none else: narrow, and easy to copy. */
-const ruled = {
-  top: "",
-  "top-mid": "",
-  "top-left": "",
-  "top-right": "",
-  bottom: "",
-  "bottom-mid": "",
-  "bottom-left": "",
-  "bottom-right": "",
-  left: " ",
-  "left-mid": " ",
-  right: "",
-  "right-mid": "",
-  mid: "─",
-  "mid-mid": "─",
-  middle: " ",
-};
 
 function byCategory(hours: readonly CategoryHours[], unit: Unit): string {
   const whole = hours.reduce((sum, { deviceHours }) => sum + deviceHours, 0);
@@ -206,9 +168,4 @@ function deviceTable({ devices }: Report, unit: Unit, devicesMax: number): strin
   };
   const head = ["device", "pool", ...shown.map((category) => headings[category]), "= elapsed"];
   return table(head, devices.slice(0, devicesMax).map(row), shown.length > 7 ? 0 : 1);
-}
-
-/** A GPU's UUID has 40 characters, of which the first tell it apart. */
-function shorten(name: string): string {
-  return name.length <= 12 ? name : `${name.slice(0, 11)}…`;
 }

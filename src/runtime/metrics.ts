@@ -77,6 +77,18 @@ export function createMetrics(build: { readonly version: string; readonly withPr
       labelNames: ["pool", "move"] as const,
       registers,
     }),
+    forecastSaid: new Gauge({
+      name: "gleaner_forecast_said_ratio",
+      help: "Mean chance that the forecast said of owners' returns within the horizon, over the last day.",
+      labelNames: ["horizon_s"] as const,
+      registers,
+    }),
+    forecastCame: new Gauge({
+      name: "gleaner_forecast_came_ratio",
+      help: "Share of the same idle devices whose owners did return within the horizon, over the last day.",
+      labelNames: ["horizon_s"] as const,
+      registers,
+    }),
     cycleSeconds: new Histogram({
       name: "gleaner_cycle_seconds",
       help: "Duration of one decision cycle.",

@@ -11,16 +11,23 @@ import { RemoteBooks } from "../../src/controller/remote-books.ts";
 import type { LedgerEvent } from "../../src/core/ledger-event.ts";
 import { GetReportResponse } from "../../src/gen/gleaner/v1/reports.ts";
 import { readBooks } from "../../src/report/books.ts";
+import type { LiveFacts } from "../../src/report/report.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { createLogger } from "../../src/runtime/log.ts";
 import { connectRedis } from "../../src/store/connection.ts";
 import { zoneKeys } from "../../src/store/keys.ts";
 import { LedgerStream } from "../../src/store/ledger-stream.ts";
+import { sampleReport } from "../support/api-desks.ts";
 import { damageBooks } from "../support/damage.ts";
 import { deviceEvent } from "../support/ledger-events.ts";
 import { freshZone, startTestRedis, type TestRedis } from "../support/redis.ts";
 
 const all: ReportQuery = { fromMs: null, toMs: null, pricePerGpuHour: 0, pool: "" };
+const quiet: LiveFacts = {
+  waiting: 0,
+  meetingsPerGpuDayMax: new Map(),
+  calibration: { fromMs: 0, total: [], pools: [] },
+};
 const patient = new AbortController().signal;
 /** Asked for once in an hour: what happens in a test happens because it asks. */
 const ledger = { drainIntervalMs: 3_600_000, streamEntriesMax: 1_000_000, aliveIntervalMs: 3_600_000 };
@@ -95,11 +102,11 @@ describe("books kept on a thread of their own", () => {
     return books;
   }
 
-  async function reportOf(books: RemoteBooks, query = all, waiting = 0) {
-    return reportFromProto(GetReportResponse.decode(await books.report(query, waiting, patient)));
+  async function reportOf(books: RemoteBooks, query = all, live = quiet) {
+    return reportFromProto(GetReportResponse.decode(await books.report(query, live, patient)));
   }
 
-  it("say what the same file says where the caller runs, and which guests wait besides", async () => {
+  it("say what the same file says where the caller runs, and besides what only a leader knows", async () => {
     await stream.append([deviceEvent("gpu-0", 0), deviceEvent("gpu-2", 0), owner(1, "gpu-0", "idle")]);
     const books = await open();
     expect(await books.catchUp()).toBe(1);
@@ -107,11 +114,23 @@ describe("books kept on a thread of their own", () => {
       lent,
       { type: "guest", atMs: 9, guestId: "g0", tenant: "", state: "failed", reason: "" },
     ]);
-    const report = await reportOf(books, all, 7);
+    const { calibration } = sampleReport;
+    const limits = new Map([["p", 6]]);
+    const report = await reportOf(books, all, {
+      waiting: 7,
+      meetingsPerGpuDayMax: limits,
+      calibration: calibration!,
+    });
     const file = readBooks(path);
     const expected = file.report(all);
     file.close();
-    expect(report).toEqual({ ...expected, guestsByState: { ...expected.guestsByState, waiting: 7 } });
+    expect(report).toEqual({
+      ...expected,
+      pools: expected.pools.map((pool) => ({ ...pool, meetingsPerGpuDayMax: limits.get(pool.name) ?? null })),
+      guestsByState: { ...expected.guestsByState, waiting: 7 },
+      calibration,
+    });
+    expect(report.pools.map(({ meetingsPerGpuDayMax }) => meetingsPerGpuDayMax)).toContain(6);
     expect(report).toMatchObject({ toMs: 9, balanced: true, total: { leases: 1 } });
     expect(books.endedGuests()).toEqual({ failed: 1 });
     expect(await books.decisions({ device: "", guestId: "", pageSize: 10 }, patient)).toEqual([]);
@@ -151,7 +170,7 @@ describe("books kept on a thread of their own", () => {
       await stream.append(devices.map((uuid) => owner(turn * 1_000, uuid, turn % 2 === 0 ? "busy" : "idle")));
     const meter = new BlockMeter(1);
     const books = await open();
-    const bytes = await books.report(all, 0, patient);
+    const bytes = await books.report(all, quiet, patient);
     const { blockCpuMs } = meter.stop();
 
     const file = readBooks(path);
@@ -177,7 +196,7 @@ describe("books kept on a thread of their own", () => {
     await stream.append([deviceEvent("gpu-0", 0)]);
     const books = await open();
     const impatient = new AbortController();
-    const gone = [1, 2].map(async () => books.report(all, 0, impatient.signal));
+    const gone = [1, 2].map(async () => books.report(all, quiet, impatient.signal));
     const served = reportOf(books);
     impatient.abort();
     for (const each of gone) await expect(each).rejects.toMatchObject({ name: "AbortError" });

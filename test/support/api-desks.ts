@@ -62,6 +62,7 @@ export const sampleGroup: GroupBooks = {
   evictions: 1,
   meetings: 1,
   meetingsPerGpuDay: 12,
+  meetingsPerGpuDayMax: null,
   computeWait: { count: 1, p50Ms: 4, p99Ms: 4, maxMs: 4 },
   releaseWait: noWait,
   deadlinesMissed: 0,
@@ -71,7 +72,7 @@ export const sampleReport: Report = {
   fromMs: 1_800_000_000_000,
   toMs: 1_800_003_600_000,
   total: sampleGroup,
-  pools: [],
+  pools: [{ ...sampleGroup, name: "train", meetingsPerGpuDayMax: 6 }],
   owners: [],
   tenants: [],
   devices: [
@@ -90,6 +91,25 @@ export const sampleReport: Report = {
   gaps: ["nobody watched for 3 s"],
   guestsByState: { succeeded: 2 },
   returnsByRung: { pause: 1, vacate: 0, kill: 0, recall: 0 },
+  calibration: {
+    fromMs: 1_800_000_000_000,
+    total: [
+      {
+        horizonMs: 60_000,
+        count: 90,
+        said: 0.25,
+        came: 0.2,
+        brier: 0.125,
+        interval: { low: -0.01, high: 0.11 },
+      },
+    ],
+    pools: [
+      {
+        pool: "train",
+        horizons: [{ horizonMs: 60_000, count: 0, said: null, came: null, brier: null, interval: null }],
+      },
+    ],
+  },
 };
 
 export const sampleProgress: RecallProgress = {

@@ -6,7 +6,7 @@ import { replay } from "../../src/controller/decision-replay.ts";
 import { Slices } from "../../src/controller/slices.ts";
 import { decideCycle } from "../../src/core/cycle.ts";
 import { explainWait } from "../../src/core/cycle-explain.ts";
-import { horizonsMs } from "../../src/core/forecast/horizons.ts";
+import { horizonsMs } from "../../src/core/forecast/questions.ts";
 import { WindowCurve } from "../../src/core/forecast/window-curve.ts";
 import type { Snapshot } from "../../src/core/snapshot.ts";
 import { anySnapshot, device, guest, nextSnapshot, settings, snapshot } from "../support/snapshots.ts";

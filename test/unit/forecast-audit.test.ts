@@ -31,7 +31,7 @@ function watch(
 }
 
 function within(audit: ForecastAudit, minutes: number) {
-  return audit.figures().total.find(({ horizonMs }) => horizonMs === minutes * minuteMs)!;
+  return audit.figures(null).find(({ horizonMs }) => horizonMs === minutes * minuteMs)!;
 }
 
 describe("what judges a forecast", () => {
@@ -79,9 +79,10 @@ describe("what judges a forecast", () => {
     watch(audit, "....", { pool: "a", device: "1" });
     watch(audit, "..x", { pool: "b", device: "2" });
     audit.observe("b", "1", "busy", 4 * minuteMs);
-    const { pools, total } = audit.figures();
-    expect([...pools].map(([pool, [minute]]) => [pool, minute!.count])).toEqual([["b", 2]]);
-    expect(total[0]!.count).toBe(5);
+    expect(audit.pools()).toEqual(["b"]);
+    expect(audit.figures("b")[0]!.count).toBe(2);
+    expect(audit.figures("a")[0]!.count).toBe(0);
+    expect(within(audit, 1).count).toBe(5);
   });
 
   it("forgets a device, and with the last of a pool what was counted of it; another takes its place", () => {
@@ -89,12 +90,12 @@ describe("what judges a forecast", () => {
     watch(audit, "....", { pool: "a", device: "1" });
     audit.forget("1");
     audit.forget("never seen");
-    expect(audit.figures().pools.size).toBe(0);
+    expect(audit.pools()).toEqual([]);
     watch(audit, ".", { pool: "a", device: "2" });
     // Nothing of the first one is under way.
-    expect(audit.figures().total[0]!.count).toBe(3);
+    expect(within(audit, 1).count).toBe(3);
     watch(audit, "_._", { pool: "a", device: "2" });
-    expect(audit.figures().total[0]!.count).toBe(4);
+    expect(within(audit, 1).count).toBe(4);
   });
 
   it("finds calibrated what says what comes", () => {

@@ -19,6 +19,7 @@ const group = (name: string): GroupBooks => ({
   evictions: 321,
   meetings: 99,
   meetingsPerGpuDay: 0.088,
+  meetingsPerGpuDayMax: name === "research-training" ? 0.1 : null,
   computeWait: { count: 99, p50Ms: 4.2, p99Ms: 48, maxMs: 1_290 },
   releaseWait: { count: 0, p50Ms: 0, p99Ms: 0, maxMs: 0 },
   deadlinesMissed: 2,
@@ -49,6 +50,23 @@ const report: Report = {
   gaps: ["Nobody watched for a while."],
   guestsByState: { waiting: 3, succeeded: 12 },
   returnsByRung: { pause: 90, vacate: 6, kill: 1, recall: 2 },
+  calibration: {
+    fromMs: 0,
+    total: [
+      {
+        horizonMs: 3_600_000,
+        count: 123_456_789,
+        said: 0.253,
+        came: 0.202,
+        brier: 0.1254,
+        interval: { low: -0.0123, high: 0.114 },
+      },
+    ],
+    pools: Array.from({ length: 11 }, (_, index) => ({
+      pool: `research-training-${index}`,
+      horizons: [{ horizonMs: 60_000, count: 1, said: 0.5, came: 1, brier: 0.25, interval: null }],
+    })),
+  },
 };
 
 describe("the report as text", () => {
@@ -81,6 +99,18 @@ describe("the report as text", () => {
     expect(text).toContain("7500.00 for the useful time, at 2.5 a GPU-hour");
     expect(text).toContain("3 waiting, 12 succeeded");
     expect(text).toContain("Gap: Nobody watched for a while.");
+  });
+
+  it("holds the forecast and the owners' numbers against what came, pool by pool", () => {
+    expect(text).toMatch(/^  \(all\) +60 min +123456789 +25\.3 % +20\.2 % +−1\.2 … \+11\.4 +0\.125$/m);
+    expect(text.match(/^  research-tr… +1 min +1 +50\.0 % +100\.0 % +– +0\.250$/gm)).toHaveLength(8);
+    expect(text).toContain("and 3 pools more");
+    expect(text).toMatch(/^  research-tr… +0\.10 +0\.09 +88\.0 % +99$/m);
+  });
+
+  it("says nothing of what the books alone do not know", () => {
+    const alone = { ...report, calibration: null, pools: [group("other")] };
+    expect(reportText(alone, { colors: false, pricePerGpuHour: 0 })).not.toMatch(/orecast|numbers/);
   });
 
   it("colours only when told to", () => {

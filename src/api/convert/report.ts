@@ -1,6 +1,7 @@
 import type { Category } from "../../core/account-category.ts";
 import * as wire from "../../gen/gleaner/v1/reports.ts";
-import type { DeviceBooks, GroupBooks, Report, ReturnRung } from "../../report/report.ts";
+import type { Calibration } from "../../core/forecast/calibration.ts";
+import type { DeviceBooks, GroupBooks, Report, ReportCalibration, ReturnRung } from "../../report/report.ts";
 import type { DecisionView, FleetDevice, FleetView } from "../ports.ts";
 import { whole } from "./numbers.ts";
 import { wordMap } from "./words.ts";
@@ -30,6 +31,7 @@ export function reportToProto(report: Report): wire.GetReportResponse {
     gaps: [...report.gaps],
     guestsByState: { ...report.guestsByState },
     returnsByRung: { ...report.returnsByRung },
+    calibration: report.calibration === null ? undefined : calibrationToProto(report.calibration),
   };
 }
 
@@ -46,12 +48,19 @@ export function reportFromProto(message: wire.GetReportResponse): Report {
     gaps: message.gaps,
     guestsByState: message.guestsByState,
     returnsByRung: message.returnsByRung as Record<ReturnRung, number>,
+    calibration: message.calibration === undefined ? null : calibrationFromProto(message.calibration),
   };
 }
 
 function groupToProto(group: GroupBooks): wire.GroupBooks {
   const hours = group.hours.map((part) => ({ ...part, category: categoryWords.toWire(part.category) }));
-  return { ...group, hours, computeWait: { ...group.computeWait }, releaseWait: { ...group.releaseWait } };
+  return {
+    ...group,
+    hours,
+    meetingsPerGpuDayMax: group.meetingsPerGpuDayMax ?? undefined,
+    computeWait: { ...group.computeWait },
+    releaseWait: { ...group.releaseWait },
+  };
 }
 
 function groupFromProto(message: wire.GroupBooks): GroupBooks {
@@ -61,8 +70,46 @@ function groupFromProto(message: wire.GroupBooks): GroupBooks {
       ...part,
       category: categoryWords.fromWire(part.category, "hours.category"),
     })),
+    meetingsPerGpuDayMax: message.meetingsPerGpuDayMax ?? null,
     computeWait: message.computeWait ?? wire.WaitTimes.create(),
     releaseWait: message.releaseWait ?? wire.WaitTimes.create(),
+  };
+}
+
+function calibrationToProto({ fromMs, total, pools }: ReportCalibration): wire.ForecastCalibration {
+  return {
+    from: new Date(fromMs),
+    total: total.map(horizonToProto),
+    pools: pools.map(({ pool, horizons }) => ({ pool, horizons: horizons.map(horizonToProto) })),
+  };
+}
+
+function calibrationFromProto({ from, total, pools }: wire.ForecastCalibration): ReportCalibration {
+  return {
+    fromMs: from?.getTime() ?? 0,
+    total: total.map(horizonFromProto),
+    pools: pools.map(({ pool, horizons }) => ({ pool, horizons: horizons.map(horizonFromProto) })),
+  };
+}
+
+function horizonToProto({ said, came, brier, interval, ...rest }: Calibration): wire.HorizonCalibration {
+  return {
+    ...rest,
+    said: said ?? undefined,
+    came: came ?? undefined,
+    brier: brier ?? undefined,
+    low: interval?.low,
+    high: interval?.high,
+  };
+}
+
+function horizonFromProto({ said, came, brier, low, high, ...rest }: wire.HorizonCalibration): Calibration {
+  return {
+    ...rest,
+    said: said ?? null,
+    came: came ?? null,
+    brier: brier ?? null,
+    interval: low === undefined || high === undefined ? null : { low, high },
   };
 }
 

@@ -90,13 +90,6 @@ export function percent(share: number | null): string {
   return share === null ? "–" : `${(100 * share).toFixed(1)} %`;
 }
 
-/** Percentage points, from and to. */
-export function points(interval: { readonly low: number; readonly high: number } | null): string {
-  if (interval === null) return "–";
-  const signed = (share: number) => `${share < 0 ? "−" : "+"}${Math.abs(100 * share).toFixed(1)}`;
-  return `${signed(interval.low)} … ${signed(interval.high)}`;
-}
-
 /** In percent. */
 export function share(part: number, whole: number): string {
   return percent(ratio(part, whole));

@@ -91,6 +91,13 @@ export class Calibrations {
   }
 }
 
+/** In percentage points, from and to. */
+export function intervalText(interval: Calibration["interval"]): string {
+  if (interval === null) return "–";
+  const signed = (share: number) => `${share < 0 ? "−" : "+"}${Math.abs(100 * share).toFixed(1)}`;
+  return `${signed(interval.low)} … ${signed(interval.high)}`;
+}
+
 /** Of Σ sums ÷ Σ counts: Var = g/(g − 1) · Σ (sum − ratio · count)² ÷ (Σ counts)² over g pieces. */
 function intervalOf(sums: readonly number[], counts: readonly number[]): Calibration["interval"] {
   const pieces = counts.filter((count) => count > 0).length;

@@ -97,15 +97,23 @@ export class DeviceLending {
     for (const _ of this.settling(nowMs, mayLend));
   }
 
-  /** The same in parts of less than a millisecond each; between them everything may be called but another settling. */
-  *settling(nowMs: number, mayLend: (device: DeviceUuid) => boolean): Generator<void> {
+  /**
+   * The same in parts of less than a millisecond each; between them everything may be called but another settling. `onRated` is
+   * told of each device of which something new can be said, and when its reading was.
+   */
+  *settling(
+    nowMs: number,
+    mayLend: (device: DeviceUuid) => boolean,
+    onRated: (device: DeviceUuid, atMs: number) => void = () => {},
+  ): Generator<void> {
     this.#count(nowMs);
     const rated = (uuid: DeviceUuid, name: string) => {
       const pool = this.#poolOf(name);
       pool.isDue = true;
+      const { hazard, atMs } = this.#forecast.outlook(uuid)!;
+      onRated(uuid, atMs);
       const price = this.#limitedOf(pool.terms)?.price;
-      if (price === undefined || !mayLend(uuid)) return;
-      price.saw(this.#forecast.outlook(uuid)!.hazard, this.#forecast.intervalMs(name) / 1_000);
+      if (price !== undefined && mayLend(uuid)) price.saw(hazard, this.#forecast.intervalMs(name) / 1_000);
     };
     yield* this.#forecast.settling(nowMs, rated);
     for (const [name, pool] of this.#pools) {

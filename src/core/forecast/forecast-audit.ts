@@ -6,14 +6,6 @@ import { horizonsMs, Questions } from "./questions.ts";
 /** A week: what was said longer ago says little of the forecast of now. */
 const hoursMax = 7 * 24;
 
-/** Of all devices, or of those of one pool. */
-export interface AuditFigures {
-  /** Begin of the first hour that counts; null: nothing was answered yet. */
-  readonly fromMs: number | null;
-  readonly total: readonly Calibration[];
-  readonly pools: ReadonlyMap<string, readonly Calibration[]>;
-}
-
 interface Pool {
   readonly calibrations: Calibrations;
   devices: number;
@@ -73,16 +65,23 @@ export class ForecastAudit {
     if (pool.devices === 0) this.#pools.delete(name);
   }
 
-  /** Of the hours that reach into the range; of the last week at most. */
-  figures(fromMs = -Infinity, toMs = Infinity): AuditFigures {
-    const pools = [...this.#pools].map(
-      ([name, { calibrations }]) => [name, calibrations.figures(fromMs, toMs)] as const,
-    );
-    return {
-      fromMs: this.#total.fromMs(fromMs, toMs),
-      total: this.#total.figures(fromMs, toMs),
-      pools: new Map(pools.toSorted(([one], [other]) => (one < other ? -1 : 1))),
-    };
+  /** By name. */
+  pools(): string[] {
+    return [...this.#pools.keys()].toSorted();
+  }
+
+  /** For each horizon, of the hours that reach into the range, a week at most. null: of all pools. */
+  figures(pool: string | null, fromMs = -Infinity, toMs = Infinity): Calibration[] {
+    return this.#of(pool).figures(fromMs, toMs);
+  }
+
+  /** Begin of the first of these hours; null: nothing was answered in them. */
+  fromMs(pool: string | null, fromMs = -Infinity, toMs = Infinity): number | null {
+    return this.#of(pool).fromMs(fromMs, toMs);
+  }
+
+  #of(pool: string | null): Calibrations {
+    return pool === null ? this.#total : (this.#pools.get(pool)?.calibrations ?? nothing);
   }
 
   #slotOf(name: string, device: DeviceUuid): number {
@@ -100,3 +99,5 @@ export class ForecastAudit {
     return slot;
   }
 }
+
+const nothing = new Calibrations(0);

@@ -1,3 +1,4 @@
+import { intervalText } from "../../../core/forecast/calibration.ts";
 import type { Reliability } from "../forecast-check.ts";
 import type { ReliabilityBin } from "../reliability.ts";
 import { axes } from "./axes.ts";
@@ -5,7 +6,7 @@ import { axis } from "./axis.ts";
 import { figure, plot, round } from "./figure.ts";
 import { html, type Html } from "./html.ts";
 import { figuresTable } from "./tables.ts";
-import { percent, points } from "../policy-tables.ts";
+import { percent } from "../policy-tables.ts";
 
 /** Said against came, a line for each horizon; the larger the dot, the more was said of it. */
 export function reliabilityChart(policy: string, all: readonly Reliability[]): Html {
@@ -55,7 +56,7 @@ function reliabilityTable(all: readonly Reliability[]): Html {
       String(count),
       percent(said),
       percent(came),
-      points(interval),
+      intervalText(interval),
       brier?.toFixed(3) ?? "–",
       ...bins.map((bin) => `${percent(bin.came)} (${bin.count})`),
     ]),

@@ -171,6 +171,43 @@ export interface GroupBooks {
   /** From the owner's signal until the device was released. */
   releaseWait: WaitTimes | undefined;
   deadlinesMissed: number;
+  /** Of a pool: the most that its owner allows, as the policy says now. Absent: no limit, or nobody leads who knows. */
+  meetingsPerGpuDayMax?: number | undefined;
+}
+
+/** What the forecast said of owners' returns, against what came of it. */
+export interface ForecastCalibration {
+  /** The leading controller counts since then, or within the report's range since then, in whole hours. */
+  from:
+    | Date
+    | undefined;
+  /** Of all devices of the report. */
+  total: HorizonCalibration[];
+  pools: PoolCalibration[];
+}
+
+export interface PoolCalibration {
+  pool: string;
+  horizons: HorizonCalibration[];
+}
+
+/** Is the owner back within the horizon? Of an idle device, one question at a time. */
+export interface HorizonCalibration {
+  horizonMs: number;
+  /** Questions that were answered; 0: there are no figures. */
+  count: number;
+  /** Mean of the chances that were said, and the share that came. */
+  said?: number | undefined;
+  came?:
+    | number
+    | undefined;
+  /** Mean of (said - came)^2. */
+  brier?:
+    | number
+    | undefined;
+  /** 95 % of said - came; absent: from too few hours to tell. */
+  low?: number | undefined;
+  high?: number | undefined;
 }
 
 export interface CategoryHours {
@@ -194,6 +231,8 @@ export interface GetReportResponse {
   guestsByState: { [key: string]: number };
   /** Returns served, by what served them: "pause", "vacate", "kill", "recall". */
   returnsByRung: { [key: string]: number };
+  /** Absent: nobody leads who knows. */
+  calibration: ForecastCalibration | undefined;
 }
 
 export interface GetReportResponse_GuestsByStateEntry {
@@ -689,6 +728,7 @@ function createBaseGroupBooks(): GroupBooks {
     computeWait: undefined,
     releaseWait: undefined,
     deadlinesMissed: 0,
+    meetingsPerGpuDayMax: undefined,
   };
 }
 
@@ -735,6 +775,9 @@ export const GroupBooks: MessageFns<GroupBooks> = {
     }
     if (message.deadlinesMissed !== 0) {
       writer.uint32(112).uint32(message.deadlinesMissed);
+    }
+    if (message.meetingsPerGpuDayMax !== undefined) {
+      writer.uint32(121).double(message.meetingsPerGpuDayMax);
     }
     return writer;
   },
@@ -864,6 +907,14 @@ export const GroupBooks: MessageFns<GroupBooks> = {
             message.deadlinesMissed = reader.uint32();
             continue;
           }
+          case 15: {
+            if (tag !== 121) {
+              break;
+            }
+
+            message.meetingsPerGpuDayMax = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -899,6 +950,288 @@ export const GroupBooks: MessageFns<GroupBooks> = {
       ? WaitTimes.fromPartial(object.releaseWait)
       : undefined;
     message.deadlinesMissed = object.deadlinesMissed ?? 0;
+    message.meetingsPerGpuDayMax = object.meetingsPerGpuDayMax ?? undefined;
+    return message;
+  },
+};
+
+function createBaseForecastCalibration(): ForecastCalibration {
+  return { from: undefined, total: [], pools: [] };
+}
+
+export const ForecastCalibration: MessageFns<ForecastCalibration> = {
+  encode(message: ForecastCalibration, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.from !== undefined) {
+      Timestamp.encode(toTimestamp(message.from), writer.uint32(10).fork()).join();
+    }
+    for (const v of message.total) {
+      HorizonCalibration.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.pools) {
+      PoolCalibration.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ForecastCalibration {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseForecastCalibration();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.from = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.total.push(HorizonCalibration.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pools.push(PoolCalibration.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ForecastCalibration>, I>>(base?: I): ForecastCalibration {
+    return ForecastCalibration.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ForecastCalibration>, I>>(object: I): ForecastCalibration {
+    const message = createBaseForecastCalibration();
+    message.from = object.from ?? undefined;
+    message.total = object.total?.map((e) => HorizonCalibration.fromPartial(e)) || [];
+    message.pools = object.pools?.map((e) => PoolCalibration.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePoolCalibration(): PoolCalibration {
+  return { pool: "", horizons: [] };
+}
+
+export const PoolCalibration: MessageFns<PoolCalibration> = {
+  encode(message: PoolCalibration, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pool !== "") {
+      writer.uint32(10).string(message.pool);
+    }
+    for (const v of message.horizons) {
+      HorizonCalibration.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PoolCalibration {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePoolCalibration();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.pool = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.horizons.push(HorizonCalibration.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PoolCalibration>, I>>(base?: I): PoolCalibration {
+    return PoolCalibration.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PoolCalibration>, I>>(object: I): PoolCalibration {
+    const message = createBasePoolCalibration();
+    message.pool = object.pool ?? "";
+    message.horizons = object.horizons?.map((e) => HorizonCalibration.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseHorizonCalibration(): HorizonCalibration {
+  return {
+    horizonMs: 0,
+    count: 0,
+    said: undefined,
+    came: undefined,
+    brier: undefined,
+    low: undefined,
+    high: undefined,
+  };
+}
+
+export const HorizonCalibration: MessageFns<HorizonCalibration> = {
+  encode(message: HorizonCalibration, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.horizonMs !== 0) {
+      writer.uint32(8).uint64(message.horizonMs);
+    }
+    if (message.count !== 0) {
+      writer.uint32(16).uint64(message.count);
+    }
+    if (message.said !== undefined) {
+      writer.uint32(25).double(message.said);
+    }
+    if (message.came !== undefined) {
+      writer.uint32(33).double(message.came);
+    }
+    if (message.brier !== undefined) {
+      writer.uint32(41).double(message.brier);
+    }
+    if (message.low !== undefined) {
+      writer.uint32(49).double(message.low);
+    }
+    if (message.high !== undefined) {
+      writer.uint32(57).double(message.high);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HorizonCalibration {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHorizonCalibration();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.horizonMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.count = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.said = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.came = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.brier = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.low = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.high = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<HorizonCalibration>, I>>(base?: I): HorizonCalibration {
+    return HorizonCalibration.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<HorizonCalibration>, I>>(object: I): HorizonCalibration {
+    const message = createBaseHorizonCalibration();
+    message.horizonMs = object.horizonMs ?? 0;
+    message.count = object.count ?? 0;
+    message.said = object.said ?? undefined;
+    message.came = object.came ?? undefined;
+    message.brier = object.brier ?? undefined;
+    message.low = object.low ?? undefined;
+    message.high = object.high ?? undefined;
     return message;
   },
 };
@@ -995,6 +1328,7 @@ function createBaseGetReportResponse(): GetReportResponse {
     gaps: [],
     guestsByState: {},
     returnsByRung: {},
+    calibration: undefined,
   };
 }
 
@@ -1033,6 +1367,9 @@ export const GetReportResponse: MessageFns<GetReportResponse> = {
     globalThis.Object.entries(message.returnsByRung).forEach(([key, value]: [string, number]) => {
       GetReportResponse_ReturnsByRungEntry.encode({ key: key as any, value }, writer.uint32(90).fork()).join();
     });
+    if (message.calibration !== undefined) {
+      ForecastCalibration.encode(message.calibration, writer.uint32(98).fork()).join();
+    }
     return writer;
   },
 
@@ -1143,6 +1480,14 @@ export const GetReportResponse: MessageFns<GetReportResponse> = {
             }
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.calibration = ForecastCalibration.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1189,6 +1534,9 @@ export const GetReportResponse: MessageFns<GetReportResponse> = {
       },
       {},
     );
+    message.calibration = (object.calibration !== undefined && object.calibration !== null)
+      ? ForecastCalibration.fromPartial(object.calibration)
+      : undefined;
     return message;
   },
 };
