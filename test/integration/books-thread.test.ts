@@ -115,7 +115,7 @@ describe("books kept on a thread of their own", () => {
       { type: "guest", atMs: 9, guestId: "g0", tenant: "", state: "failed", reason: "" },
     ]);
     const { calibration } = sampleReport;
-    const limits = new Map([["p", 6]]);
+    const limits = new Map([["a", 6]]);
     const report = await reportOf(books, all, {
       waiting: 7,
       meetingsPerGpuDayMax: limits,

@@ -54,16 +54,21 @@ class LateClock implements Clock {
   }
 }
 
-async function withLease(clock: Clock) {
+async function withAgent(clock: Clock, overrides: Parameters<typeof fastSettings>[0] = {}) {
   const client = await connectRedis(redis.url, { name: "test" });
   await client.flushall();
   client.disconnect();
   // A jump of the clock would end the lead as well, and rightly so.
-  const settings = { ...fastSettings(), lead: { lockMs: 3_600_000, renewIntervalMs: 500 } };
+  const settings = { ...fastSettings(overrides), lead: { lockMs: 3_600_000, renewIntervalMs: 500 } };
   const test = await startTestController({ redisUrl: redis.url, clock, settings });
   const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
   await peer.connect(test.controller.apiAddress);
   peer.sample(0);
+  return { test, peer };
+}
+
+async function withLease(clock: Clock) {
+  const { test, peer } = await withAgent(clock);
   const id = await submit(test);
   await untilState(test, id, GuestState.RUNNING);
   return { test, peer, id, lease: [...peer.leases.values()][0]! };
@@ -126,4 +131,32 @@ it("I3: no jump of the wall clock ends the lease of an agent that is away, and t
   });
   clock.monotonicLateMs = 60_000;
   expect(await untilGuest(test, id, ({ evictions }) => evictions === 1)).toMatchObject({ attempts: 1 });
+});
+
+it("holds in its report the forecast against what owners did, and what they met against what they allow", async () => {
+  const clock = new LateClock();
+  const policies = [{ pool: "*", mode: "lend", meetingsPerGpuDayMax: 6 }];
+  const { test, peer } = await withAgent(clock, { policies, telemetry: { staleMs: 40_000 } });
+  await using _ = test;
+  const ask = (from?: Date) =>
+    test.clients.reports.getReport({ from, to: undefined, pricePerGpuHour: 0, pool: "" });
+  const minutes = async () => (await ask()).calibration!.total.map(({ count }) => Number(count));
+  expect(await minutes()).toEqual([0, 0, 0, 0, 0]);
+  // The owner is back after 30 s; the question of a minute is answered when it is due.
+  for (const utilPct of [50, 50, 50]) {
+    await peer.heard();
+    clock.monotonicLateMs += 30_000;
+    clock.wallLateMs += 30_000;
+    peer.sample(utilPct);
+  }
+  await peer.heard();
+  expect(await minutes()).toEqual([1, 0, 0, 0, 0]);
+  const { calibration, pools } = await ask();
+  expect(calibration!.total[0]).toMatchObject({ horizonMs: 60_000, came: 1, low: undefined });
+  expect(calibration!.total[0]!.said).toBeGreaterThan(0);
+  expect(calibration!.pools.map(({ pool }) => pool)).toEqual(pools.map(({ name }) => name));
+  expect(calibration!.from!.getTime()).toBeLessThanOrEqual(clock.wallMs() - 90_000);
+  expect(pools[0]!.meetingsPerGpuDayMax).toBe(6);
+  // Nothing was answered in a range that is yet to come.
+  expect((await ask(new Date(clock.wallMs() + 7_200_000))).calibration!.total[0]!.count).toBe(0);
 });
