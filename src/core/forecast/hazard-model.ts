@@ -1,5 +1,5 @@
 import { columns } from "./columns.ts";
-import { Logistic } from "./logistic.ts";
+import { Follower } from "./follower.ts";
 
 export interface HazardSettings {
   /** The weight of what was learned of a pool halves in this time. */
@@ -19,32 +19,6 @@ const written = columns.map(({ prior }) => prior);
 const strength = columns.map((_, index) => (index === 0 ? 1 : 5));
 /** What all pools say weighs this much more for one of them than what is written does for all. */
 const fleetScale = 12;
-/** Belief weighs this much more where nothing was learned yet; that fades as what is learned would. */
-const coldScale = 30;
-const coldHalfLifeMs = hourMs;
-
-/** Coefficients that follow the rows, drawn to others. */
-class Follower {
-  readonly logistic: Logistic;
-  readonly #halfLifeMs: number;
-  readonly #startMs: number;
-  #refitMs: number;
-
-  constructor(start: ArrayLike<number>, halfLifeMs: number, startMs: number) {
-    this.logistic = new Logistic(start);
-    this.#halfLifeMs = halfLifeMs;
-    this.#startMs = startMs;
-    this.#refitMs = startMs;
-  }
-
-  refit(nowMs: number, towards: ArrayLike<number>, scale: number): void {
-    this.logistic.forget(2 ** ((this.#refitMs - nowMs) / this.#halfLifeMs));
-    this.#refitMs = nowMs;
-    const cold = coldScale * 2 ** ((this.#startMs - nowMs) / coldHalfLifeMs);
-    this.logistic.refit(towards, strength, scale * (1 + cold));
-  }
-}
-
 /**
  * The hazard of the owner's return, in log-odds: a pool's coefficients are drawn to those of all pools, and these to the
  * written ones. Rows carry ln(interval in minutes) as offset, so that what is learned at one sampling period holds at
@@ -61,10 +35,15 @@ export class HazardModel {
   }
 
   add(pool: string, row: Float32Array, returned: boolean, offset: number, atMs: number): void {
-    this.#fleet ??= new Follower(written, this.#settings.fleetHalfLifeMs, atMs);
+    this.#fleet ??= new Follower(written, strength, this.#settings.fleetHalfLifeMs, atMs);
     let follower = this.#pools.get(pool);
     if (follower === undefined) {
-      follower = new Follower(this.#fleet.logistic.coefficients, this.#settings.poolHalfLifeMs, atMs);
+      follower = new Follower(
+        this.#fleet.logistic.coefficients,
+        strength,
+        this.#settings.poolHalfLifeMs,
+        atMs,
+      );
       this.#pools.set(pool, follower);
     }
     this.#fleet.logistic.add(row, returned, offset);
@@ -96,4 +75,4 @@ export class HazardModel {
   }
 }
 
-const unlearned = new Follower(written, hourMs, 0);
+const unlearned = new Follower(written, strength, hourMs, 0);

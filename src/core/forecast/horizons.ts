@@ -1,27 +1,30 @@
 import type { OwnerState } from "../device.ts";
-import { Logistic, probability } from "./logistic.ts";
+import { Follower } from "./follower.ts";
+import { probability } from "./logistic.ts";
 import { horizonsMs, Questions } from "./questions.ts";
 
 const minuteMs = 60_000;
 const halfLifeMs = 4 * 60 * minuteMs;
 
-/** Of intercept, log-odds of staying idle as the chain says them, ln(age in minutes). */
-const believed = [0, 1, 0];
+/**
+ * Of intercept, log-odds of staying idle as the chain says them, ln(age in minutes) − 1. The chain says too little of long
+ * windows, and the less, the longer a device has been idle.
+ */
+const believed = [0.4, 0.8, 0.2];
 const strength = [3, 10, 10];
 /** What is known of a question: the row without the intercept. */
 const width = 2;
 
 /** Recalibration with delayed outcomes: for each horizon a logistic regression of what came on what was said. */
 export class Horizons {
-  readonly #models = horizonsMs.map(() => new Logistic(believed));
+  #models: readonly Follower[] = [];
   readonly #questions: Questions<Float32Array>;
-  #forgottenMs = NaN;
 
   constructor(gapMs: number) {
     this.#questions = new Questions(gapMs, width, Float32Array, {
       answered: (slot, horizon, came) => {
         const row = [1, this.#questions.known(slot, horizon, 0), this.#questions.known(slot, horizon, 1)];
-        this.#models[horizon]!.add(row, !came);
+        this.#models[horizon]!.logistic.add(row, !came);
       },
     });
   }
@@ -43,13 +46,11 @@ export class Horizons {
     );
   }
 
+  /** Before anything is asked. */
   refit(nowMs: number): void {
-    const left = Number.isNaN(this.#forgottenMs) ? 1 : 2 ** ((this.#forgottenMs - nowMs) / halfLifeMs);
-    this.#forgottenMs = nowMs;
-    for (const model of this.#models) {
-      model.forget(left);
-      model.refit(believed, strength, 1);
-    }
+    if (this.#models.length === 0)
+      this.#models = horizonsMs.map(() => new Follower(believed, strength, halfLifeMs, nowMs));
+    for (const model of this.#models) model.refit(nowMs, believed, 1);
   }
 
   /** P(still idle after each horizon), falling. */
@@ -57,7 +58,7 @@ export class Horizons {
     let least = 1;
     return horizonsMs.map((horizonMs, i) => {
       const row = [1, ...rowOf(said(horizonMs), lnAge)];
-      return (least = Math.min(least, probability(this.#models[i]!.logOdds(row))));
+      return (least = Math.min(least, probability(this.#models[i]!.logistic.logOdds(row))));
     });
   }
 }
