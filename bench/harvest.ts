@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Bench } from "./harness/bench.ts";
+import { calibration } from "./harvest/calibration.ts";
 import { command } from "./harvest/command.ts";
 import { devices } from "./harvest/devices.ts";
 import { earth } from "./harvest/earth.ts";
@@ -11,6 +12,7 @@ import { spot } from "./harvest/spot.ts";
 
 const sections: readonly Section[] = [
   devices,
+  calibration,
   earth,
   spot,
   jobs,

@@ -1,8 +1,10 @@
 import { backtestDevices, type DeviceBacktest } from "../../src/backtest/backtest-devices.ts";
 import { defaultDeviceRules, type DeviceRules } from "../../src/backtest/rules.ts";
 import { readDeviceTrace, type DeviceTrace } from "../../src/backtest/trace/device-trace.ts";
+import { bootstrap, ratioOf } from "../harness/bootstrap.ts";
 import { held, offBy, type Figures, type Section } from "./figures.ts";
 import { interpolate, type Point } from "./interpolate.ts";
+import { meetingsByDevice, type DeviceMeetings } from "./meetings.ts";
 
 const dayS = 86_400;
 const hourS = 3_600;
@@ -30,6 +32,11 @@ export const devices: Section = {
     return { ...killFigures(trace), ...pauseFigures(trace), ...heldFigures(trace) };
   },
 };
+
+const perGpuDay = ratioOf(
+  ({ meetings }: DeviceMeetings) => meetings,
+  ({ days }) => days,
+);
 
 function killFigures(trace: DeviceTrace): Figures {
   return Object.fromEntries(
@@ -59,6 +66,7 @@ function pauseFigures(trace: DeviceTrace): Figures {
   );
 }
 
+/** With the interval of realised ÷ set, over devices. */
 function heldFigures(trace: DeviceTrace): Figures {
   const settings = [
     ...[30, 24, 12, 6].map((max) => ({ max, rules: defaultDeviceRules })),
@@ -67,10 +75,15 @@ function heldFigures(trace: DeviceTrace): Figures {
   return Object.fromEntries(
     settings.flatMap(({ max, rules }) => {
       const { deviceS, results } = play(trace, rules, "learned", max);
-      const realised = results[0]!.tally.meetings / (deviceS / dayS);
+      const { tally, decisions } = results[0]!;
+      const realised = tally.meetings / (deviceS / dayS);
+      const { low, high } = bootstrap(meetingsByDevice(trace, rules, decisions), perGpuDay);
+      const name = `${rules.mode}${max}PerGpuDay`;
       return [
-        [`${rules.mode}${max}PerGpuDayRealised`, realised],
-        [`${rules.mode}${max}PerGpuDayOffBy`, offBy(realised, max)],
+        [`${name}Realised`, realised],
+        [`${name}OffBy`, offBy(realised, max)],
+        [`${name}OfSetLow`, low / max],
+        [`${name}OfSetHigh`, high / max],
       ];
     }),
   );
