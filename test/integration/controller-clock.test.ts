@@ -140,7 +140,7 @@ it("holds in its report the forecast against what owners did, and what they met 
   await using _ = test;
   const ask = (from?: Date) =>
     test.clients.reports.getReport({ from, to: undefined, pricePerGpuHour: 0, pool: "" });
-  const minutes = async () => (await ask()).calibration!.total.map(({ count }) => Number(count));
+  const minutes = async () => (await ask()).calibration!.total.map(({ count }) => count);
   expect(await minutes()).toEqual([0, 0, 0, 0, 0]);
   // The owner is back after 30 s; the question of a minute is answered when it is due.
   for (const utilPct of [50, 50, 50]) {

@@ -22,7 +22,7 @@ function watch(
   readings: string,
   { pool = "p", device = "d", chance = 0.9 } = {},
 ): void {
-  for (const [minute, mark] of [...readings].entries()) {
+  for (const [minute, mark] of readings.split("").entries()) {
     const owner = owners[mark as keyof typeof owners];
     if (owner === undefined) continue;
     audit.observe(pool, device, owner, minute * minuteMs);

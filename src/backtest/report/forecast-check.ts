@@ -61,11 +61,17 @@ export class ForecastCheck {
   /** null: the policy has said nothing. */
   finish(): ForecastFigures | null {
     for (const slot of this.#slots.values()) this.#questions.lose(slot);
-    const reliability = this.#calibrations.figures().map(({ horizonMs, ...figures }, horizon) => ({
-      horizonS: horizonMs / 1_000,
-      ...figures,
-      bins: this.#bins[horizon]!.figures(),
-    }));
+    const reliability = this.#calibrations
+      .figures()
+      .map(({ horizonMs, count, said, came, brier, interval }, horizon) => ({
+        horizonS: horizonMs / 1_000,
+        count,
+        said,
+        came,
+        brier,
+        interval,
+        bins: this.#bins[horizon]!.figures(),
+      }));
     if (reliability.every(({ count }) => count === 0)) return null;
     return { reliability, survival: this.#survival.figures() };
   }

@@ -19,6 +19,7 @@ const written = columns.map(({ prior }) => prior);
 const strength = columns.map((_, index) => (index === 0 ? 1 : 5));
 /** What all pools say weighs this much more for one of them than what is written does for all. */
 const fleetScale = 12;
+
 /**
  * The hazard of the owner's return, in log-odds: a pool's coefficients are drawn to those of all pools, and these to the
  * written ones. Rows carry ln(interval in minutes) as offset, so that what is learned at one sampling period holds at
