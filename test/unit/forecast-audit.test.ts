@@ -85,7 +85,7 @@ describe("what judges a forecast", () => {
     expect(within(audit, 1).count).toBe(5);
   });
 
-  it("forgets a device, and with the last of a pool what was counted of it; another takes its place", () => {
+  it("I11: forgets a device, and with the last of a pool what was counted of it; another takes its place", () => {
     const audit = new ForecastAudit(gapMs);
     watch(audit, "....", { pool: "a", device: "1" });
     audit.forget("1");
@@ -120,7 +120,7 @@ describe("sums of answers", () => {
     expect(sums.fromMs(20 * hourMs)).toBeNull();
   });
 
-  it("keep the newest hours only", () => {
+  it("I11: keep the newest hours only", () => {
     const sums = new Calibrations(3);
     for (let hour = 0; hour < 10; hour++) sums.add(0, 0.5, true, hour * hourMs);
     expect(sums.figures()[0]!.count).toBe(3);
