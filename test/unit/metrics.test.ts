@@ -15,6 +15,8 @@ describe("createMetrics", () => {
       "gleaner_devices",
       "gleaner_early_moves_total",
       "gleaner_evictions_total",
+      "gleaner_forecast_came_ratio",
+      "gleaner_forecast_said_ratio",
       "gleaner_guests",
       "gleaner_leases_total",
       "gleaner_ledger_stream_entries",
