@@ -64,11 +64,12 @@ export class RecallTargets {
   #victims({ pool, devices: count }: { pool: string; devices: number }, wish: Wish): Device[] {
     const nowMs = this.#clock.monotonicMs();
     const noticeOf = this.#noticeOf(pool, wish);
-    const seen = new Map<LiveLease, VictimLease>();
+    // A gang's lease is one object on all of its devices; most devices have but one, and share its array.
+    const seen = new Map<LiveLease, readonly [VictimLease]>();
     const victimOf = (live: LiveLease) => {
       const known = seen.get(live);
       if (known !== undefined) return known;
-      const victim = this.#victim(live, noticeOf(live));
+      const victim = [this.#victim(live, noticeOf(live))] as const;
       seen.set(live, victim);
       return victim;
     };
@@ -80,8 +81,8 @@ export class RecallTargets {
       if (info.pool !== pool || recalls.size > 0) continue;
       if (leases.size === 0 && tracker.at(nowMs).state === "busy") continue;
       const isPrompt = quarantine === null && this.#fleet.agentOf(device) !== undefined;
-      const victims: VictimLease[] = [];
-      for (const live of leases.values()) victims.push(victimOf(live));
+      const [only] = leases.values();
+      const victims = leases.size === 1 ? victimOf(only!) : [...leases.values()].flatMap(victimOf);
       (isPrompt ? prompt : uncertain).push({ uuid: info.uuid, host: info.host, leases: victims });
     }
     const candidates = prompt.length >= count ? prompt : [...prompt, ...uncertain];
