@@ -156,7 +156,7 @@ export class StandbyRecalls implements RecallDesk {
       .filter((device) => device.recalls.size === 0 && this.#fleet.agentOf(device) !== undefined)
       .filter(({ leases, tracker }) => leases.size > 0 || tracker.at(nowMs).state !== "busy");
     const recalled = pool.filter(({ recalls }) => recalls.size > 0);
-    const leaving = new Set(recalled.flatMap(({ leases }) => [...leases.keys()]));
+    const leaving = new Set(recalled.flatMap(({ leases }) => leases.keys().toArray()));
     const seen = new Map<string, VictimLease>();
     for (const { leases } of candidates)
       for (const [id, sinceMs] of leases) {

@@ -57,8 +57,9 @@ export function traceInstance(traces: FleetTraces, random: Random, countMin = 1)
       const one = () =>
         guest(`${host}/${leases.length}`, span * permille, durations.runningMs(random, span), random);
       const shared = [one()];
-      for (let taken = 2 * permille; span === 1 && taken <= 1_000 && random() < 0.7; taken += permille)
-        shared.push({ ...one(), id: `${host}/${leases.length}/${taken}` });
+      const sharersMax = span === 1 ? Math.floor(1_000 / permille) : 1;
+      while (shared.length < sharersMax && random() < 0.7)
+        shared.push({ ...one(), id: `${host}/${leases.length}/${shared.length}` });
       for (let place = 0; place < span; place++) leases.push(shared);
     }
     leases.forEach((its, place) =>
