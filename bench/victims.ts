@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { seeded } from "../test/support/seeded.ts";
-import { randomInstance, type Instance } from "../test/support/victims/instances.ts";
+import { randomInstance, tangledInstance, type Instance } from "../test/support/victims/instances.ts";
 import { readFleetTraces, traceFiles, traceInstance } from "../test/support/victims/trace-instances.ts";
 import type { Bench } from "./harness/bench.ts";
-import { grade } from "./victims/grade.ts";
+import { grade, gradeGreedy } from "./victims/grade.ts";
 import { timeRecalls } from "./victims/recall-time.ts";
 
 const families = ["random", "trace", "traceSeveralHosts"];
@@ -35,6 +35,8 @@ export default {
       "random",
       make(() => randomInstance(random)),
     );
+    const tangles = Array.from({ length: Math.ceil(instances / 5) }, (_, i) => tangledInstance(seeded(i)));
+    Object.assign(metrics, gradeGreedy(tangles));
     const missing = traceFiles.find((name) => !existsSync(join(traces, name)));
     if (missing === undefined) {
       const fleet = await readFleetTraces(traces);

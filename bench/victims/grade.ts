@@ -1,4 +1,5 @@
 import { costOf } from "../../src/core/eviction-cost.ts";
+import { greedyWays } from "../../src/core/victims-greedy.ts";
 import { chooseVictims } from "../../src/core/victims.ts";
 import type { Instance } from "../../test/support/victims/instances.ts";
 import { leastCostMs } from "../../test/support/victims/judge.ts";
@@ -38,6 +39,20 @@ export function grade(family: string, instances: Iterable<Instance>): Record<str
         [`${family} ${name}OverExactMedian`, quantile(its, 0.5)],
       ]),
     ),
+  };
+}
+
+/** What the greedy way costs over the exact least, in which clusters too large to try all choices are freed. */
+export function gradeGreedy(instances: Iterable<Instance>): Record<string, number> {
+  const ratios: number[] = [];
+  for (const { devices, count } of instances) {
+    const way = greedyWays(devices).find(({ freed }) => freed >= count)!;
+    ratios.push(way.costMs / leastCostMs(devices, count));
+  }
+  return {
+    "tangles greedyOverExactMean": mean(ratios),
+    "tangles greedyOverExactP99": quantile(ratios, 0.99),
+    "tangles greedyOverExactWorst": quantile(ratios, 1),
   };
 }
 
