@@ -24,7 +24,7 @@ async function learned({ speed = 1, restless = 5, readings = 400 } = {}) {
   };
   const forecast = new OwnerForecast({ settings, standby: rules, clock: clock as never, log });
   const random = seeded(7);
-  const owner = Array.from({ length: 10 }, () => "idle" as "idle" | "busy");
+  const owner = Array.from({ length: 10 }, (): "idle" | "busy" => "idle");
   for (let n = 0; n < readings; n++) {
     clock.nowMs += 60_000 / speed;
     for (const [index, state] of owner.entries()) {

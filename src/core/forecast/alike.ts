@@ -1,4 +1,4 @@
-import { WindowCurve } from "./window-curve.ts";
+import type { WindowCurve } from "./window-curve.ts";
 
 /** Log-odds of a return within a minute, and ln(idle age in minutes): devices within one step of both count as alike. */
 const logOddsStep = 0.25;
