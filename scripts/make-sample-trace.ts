@@ -11,7 +11,7 @@ import { seeded } from "../test/support/seeded.ts";
 
 export const sampleSeed = 201;
 const tickS = 57;
-const ticks = 253;
+const sampleTicks = 253;
 const pools = ["serving", "research"];
 const devicesPerPool = 8;
 
@@ -35,8 +35,8 @@ const memoryStepShare = 0.1;
 const absentShare = 0.01;
 const emptyShare = 0.005;
 
-/** The file's text. The same seed gives the same bytes. */
-export function makeSampleTrace(seed: number): string {
+/** The file's text. The same seed gives the same bytes. `ticks`: how many, for a longer one than the sample. */
+export function makeSampleTrace(seed: number, ticks = sampleTicks): string {
   const random = seeded(seed);
   const devices = pools.flatMap((pool) =>
     Array.from({ length: devicesPerPool }, (_, nth) => ({ pool, name: `${pool}-${nth}` })),
@@ -46,7 +46,7 @@ export function makeSampleTrace(seed: number): string {
     random,
   );
   const columns = devices.map(({ pool }, nth) =>
-    deviceRows(idleScaleMin[pool]!, heldGib[nth]! * 1_024, random),
+    deviceRows(ticks, idleScaleMin[pool]!, heldGib[nth]! * 1_024, random),
   );
   const lines = ["time_s,device,pool,gpu_util_pct,mem_used_mib"];
   for (let tick = 0; tick < ticks; tick++)
@@ -61,6 +61,7 @@ export function makeSampleTrace(seed: number): string {
 }
 
 function deviceRows(
+  ticks: number,
   scaleMin: number,
   heldMib: number,
   random: () => number,
@@ -160,7 +161,7 @@ export function traceStatistics(csv: string): TraceStatistics {
     idleRunMin: [0.1, 0.5, 0.9, 0.99].map((chance) => quantile(runs.idle, chance)),
     busyRunMin: [0.5, 0.99].map((chance) => quantile(runs.busy, chance)),
     idleHeldGib: [0.1, 0.5, 0.9].map((chance) => quantile(heldGib, chance)),
-    missingPct: 100 * (1 - complete / (byDevice.size * ticks)),
+    missingPct: 100 * (1 - complete / (byDevice.size * sampleTicks)),
     returnsInFirst120Ticks,
     idleRunsOf15TicksInFirst120,
   };

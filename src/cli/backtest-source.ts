@@ -1,40 +1,91 @@
-import { readPrometheus } from "../backtest/sources/prometheus.ts";
+import { KeptHistory } from "../backtest/sources/kept-history.ts";
+import { publicUrl } from "../backtest/sources/prometheus-api.ts";
+import { keepPrometheus, readPrometheus } from "../backtest/sources/prometheus.ts";
+import type { QueryPresetName } from "../backtest/sources/query-presets.ts";
 import { readDeviceTrace, type DeviceTrace } from "../backtest/trace/device-trace.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { systemClock } from "../runtime/clock.ts";
+import { parseInstant } from "./options.ts";
 import type { TimeLeft } from "./time-left.ts";
 
 /** Where a backtest's devices come from: one of the two is named. */
 export interface SourceOptions {
   readonly trace?: string;
   readonly prometheus?: string;
-  readonly since?: Date;
-  readonly until?: Date;
+  readonly queryPreset: QueryPresetName;
+  readonly since?: AskedTime;
+  readonly until?: AskedTime;
   readonly poolLabel?: string;
   readonly queryTimeout: number;
+  readonly keep?: string;
   readonly untilS: number;
 }
 
+/** As it was written, and when that is as seen from now. */
+interface AskedTime {
+  readonly words: string;
+  readonly atMs: number;
+}
+
+export function parseAskedTime(words: string): AskedTime {
+  return { words, atMs: parseInstant(words).getTime() };
+}
+
 /** Throws COMMAND_INVALID for options that do not go together, and what the sources throw. */
-export async function readDevices(options: SourceOptions, timeLeft: TimeLeft): Promise<DeviceTrace> {
-  const { trace, prometheus, since, until, poolLabel = null, queryTimeout, untilS } = options;
+export async function readDevices(
+  options: SourceOptions,
+  timeLeft: TimeLeft,
+  note: (line: string) => void,
+): Promise<DeviceTrace> {
+  const {
+    trace,
+    prometheus,
+    queryPreset,
+    since,
+    until,
+    poolLabel = null,
+    queryTimeout,
+    keep,
+    untilS,
+  } = options;
+  if (trace !== undefined && keep !== undefined) throw refused("--keep needs --prometheus");
   if (trace !== undefined) return readDeviceTrace(trace, untilS);
   if (prometheus === undefined || !/^https?:\/\//.test(prometheus) || !URL.canParse(prometheus))
     throw refused("--prometheus needs an http:// or https:// URL");
   if (since === undefined) throw refused("--prometheus needs --since");
-  const sinceMs = since.getTime();
-  // A sample at that time itself counts, as in a file.
-  const untilMs = Math.min(until?.getTime() ?? Date.now(), sinceMs + untilS * 1_000 + 1);
-  if (untilMs <= sinceMs) throw refused("--until must be later than --since");
-  return readPrometheus({
+  const window = { sinceMs: since.atMs, untilMs: until?.atMs ?? Date.now() };
+  if (window.untilMs <= window.sinceMs) throw refused("--until must be later than --since");
+  const asking = {
     url: prometheus,
     timeoutMs: queryTimeout,
     clock: systemClock,
-    sinceMs,
-    untilMs,
+    preset: queryPreset,
     poolLabel,
-    onProgress: (part) => timeLeft.show("reading", part),
-  });
+  };
+  const onFetched = (part: number, before: number) => timeLeft.show("fetching", part, before);
+  if (keep === undefined) {
+    // A sample at that time itself counts, as in a file.
+    const untilMs = Math.min(window.untilMs, window.sinceMs + untilS * 1_000 + 1);
+    return readPrometheus({ ...asking, ...window, untilMs }, onFetched);
+  }
+  const asked = {
+    url: publicUrl(prometheus),
+    preset: queryPreset,
+    poolLabel,
+    since: since.words,
+    until: until?.words ?? null,
+  };
+  const kept = await KeptHistory.open(keep, asked, window);
+  note(`${keep}: ${describe(kept)}`);
+  await keepPrometheus(kept, asking, onFetched);
+  return readDeviceTrace(keep, untilS);
+}
+
+function describe({ sinceMs, untilMs, fetchedMs }: KeptHistory): string {
+  const [since, until, fetched] = [sinceMs, untilMs, fetchedMs].map((ms) => new Date(ms).toISOString());
+  const state =
+    fetched === since ? "" : fetched === until ? ", all fetched already" : `, fetched up to ${fetched}`;
+  return `from ${since} to ${until}${state}`;
 }
 
 function refused(problem: string): GleanerError {

@@ -8,13 +8,13 @@ export class TimeLeft {
   readonly #line = new ProgressLine();
   #beganMs = performance.now();
 
-  /** `done`: 0–1; at 1 the line goes away and the pace is measured anew. */
-  show(what: string, done: number): void {
+  /** `done`: 0–1; at 1 the line goes away and the pace is measured anew. `before`: what an earlier run had done already. */
+  show(what: string, done: number, before = 0): void {
     const tookMs = performance.now() - this.#beganMs;
     if (done >= 1) this.end();
-    else if (done > 0 && tookMs > quickMs)
+    else if (done > before && tookMs > quickMs)
       this.#line.show(
-        `${what}: ${Math.floor(100 * done)} %, ${formatDuration((tookMs * (1 - done)) / done)} left`,
+        `${what}: ${Math.floor(100 * done)} %, ${formatDuration((tookMs * (1 - done)) / (done - before))} left`,
       );
   }
 

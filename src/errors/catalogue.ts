@@ -264,7 +264,13 @@ export const catalogue = {
     status: "UNAVAILABLE",
     message: "{url}, query {query} at {time}: {problem}",
     remedy:
-      "Check the URL and the query in Prometheus itself; nothing was taken for idle, and nothing was kept.",
+      "Check the URL and the query in Prometheus itself; nothing was taken for idle. With `--keep` the same command goes on from the last whole piece.",
+  },
+  KEPT_HISTORY_REFUSED: {
+    status: "FAILED_PRECONDITION",
+    message: "{path}: {problem}.",
+    remedy:
+      "Give the same options as at first to go on, or name another file; remove {path} and {path}.json to fetch it anew. What it holds by now `--trace {path}` takes.",
   },
   GUEST_FILE_INVALID: {
     status: "INVALID_ARGUMENT",

@@ -1,100 +1,73 @@
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
-import { readDeviceTrace } from "../../src/backtest/trace/device-trace.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { makeSampleTrace, sampleSeed } from "../../scripts/make-sample-trace.ts";
+import { readDeviceTrace, type DeviceTrace } from "../../src/backtest/trace/device-trace.ts";
 import { withDirectory } from "../support/backtest/figures.ts";
-import { recordingOf } from "../support/backtest/recording.ts";
-import { runCli } from "../support/cli.ts";
+import { missingPrograms, startRealPrometheus } from "../support/backtest/real-prometheus.ts";
+import { decisionsOf, recordingOf, wordsFor } from "../support/backtest/recording.ts";
+import { realTrace } from "../support/backtest/referee.ts";
 
-const sample = new URL("../../examples/sample.devices.csv.gz", import.meta.url).pathname;
-const sinceMs = Date.parse("2026-03-01T00:00:00Z");
-const until = "2026-03-01T05:00:00Z";
-const missing = ["prometheus", "promtool"].filter((name) => !runs(name));
+const missing = missingPrograms();
+const real = realTrace("genai.devices.csv.gz");
+const source = real === null ? "a generated trace" : "a real trace";
+const hours = 24;
+
 if (missing.length > 0)
   console.warn(`SKIPPED: no backtest on a real Prometheus: no ${missing.join(", no ")} here`);
+else if (real === null)
+  console.warn("SKIPPED: Prometheus is filled with a generated trace: there are no ../shared/traces");
 
-describe.skipIf(missing.length > 0)("a backtest on a real Prometheus", { timeout: 120_000 }, () => {
-  it("decides as on the file that was filled in", async () => {
-    await withDirectory(async (dir) => {
-      const metrics = join(dir, "metrics.txt");
-      await writeFile(metrics, openMetrics(recordingOf(await readDeviceTrace(sample), sinceMs)));
-      const data = join(dir, "data");
-      execFileSync("promtool", ["tsdb", "create-blocks-from", "openmetrics", metrics, data]);
-      await writeFile(join(dir, "prometheus.yml"), "");
-      await using prometheus = await start(dir, data);
-      const decide = async (...source: readonly string[]) => {
-        const path = join(dir, "out.csv");
-        const words = ["backtest", ...source, "--policy", "age:300", "--decisions", path];
-        const { code, stderr } = await runCli(words);
-        expect(code, stderr).toBe(0);
-        return (await readFile(path, "utf8")).split("\n").toSorted();
-      };
-      const history = [
-        "--prometheus",
-        prometheus.url,
-        "--since",
-        new Date(sinceMs).toISOString(),
-        "--until",
-        until,
-      ];
-      const file = await decide("--trace", sample);
-      expect(file.length).toBeGreaterThan(100);
-      expect(await decide(...history, "--pool-label", "team")).toEqual(file);
+describe.skipIf(missing.length > 0)(
+  `a backtest on a real Prometheus that recorded 24 h of ${source}`,
+  { timeout: 120_000 },
+  () => {
+    const held = new AsyncDisposableStack();
+    let trace = "";
+    let history: string[] = [];
+
+    beforeAll(async () => {
+      trace = real ?? (await generated(held));
+      const prometheus = held.use(await startRealPrometheus(recordingOf(await readDeviceTrace(trace))));
+      history = wordsFor(prometheus.url, hours);
+    }, 120_000);
+    afterAll(() => held.disposeAsync());
+
+    // Trace times are whole ms, as Prometheus' are, and both say them as seconds since --since: nothing is lost between the two.
+    it.each(["kill", "pause"])("decides as on the file, to the byte, with --recall %s", async (recall) => {
+      const rules = ["--policy", "learned", "--recall", recall];
+      const fromFile = await decisionsOf("--trace", trace, ...rules);
+      expect(fromFile.split("\n").length).toBeGreaterThan(100);
+      expect((await decisionsOf(...history, ...rules)) === fromFile).toBe(true);
     });
-  });
-});
 
-function runs(program: string): boolean {
-  try {
-    execFileSync(program, ["--version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}
+    it("keeps a trace that says the same as the file", async () => {
+      await withDirectory(async (dir) => {
+        const kept = join(dir, "kept.csv.gz");
+        await decisionsOf(...history, "--keep", kept, "--policy", "lend-all");
+        expect(bytesOf(await readDeviceTrace(kept))).toEqual(bytesOf(await readDeviceTrace(trace)));
+      });
+    });
+  },
+);
 
-function openMetrics(series: ReturnType<typeof recordingOf>): string {
-  const lines: string[] = [];
-  for (const [name, family] of Map.groupBy(series, ({ labels }) => labels["__name__"]!)) {
-    lines.push(`# TYPE ${name} gauge`);
-    for (const { labels, samples } of family) {
-      const pairs = Object.entries(labels).filter(([label]) => label !== "__name__");
-      const told = pairs.map(([label, value]) => `${label}="${value}"`).join();
-      for (const [atMs, value] of samples) lines.push(`${name}{${told}} ${value} ${atMs / 1_000}`);
-    }
-  }
-  return `${lines.join("\n")}\n# EOF\n`;
-}
-
-async function start(dir: string, data: string): Promise<AsyncDisposable & { readonly url: string }> {
-  const child = spawn(
-    "prometheus",
-    [
-      `--config.file=${join(dir, "prometheus.yml")}`,
-      `--storage.tsdb.path=${data}`,
-      "--storage.tsdb.retention.time=100y",
-      "--web.listen-address=127.0.0.1:0",
-    ],
-    { stdio: ["ignore", "ignore", "pipe"] },
+function bytesOf({ devices, pools, ...columns }: DeviceTrace) {
+  const bytes = Object.values(columns).map(({ buffer, byteOffset, byteLength }) =>
+    Buffer.from(buffer, byteOffset, byteLength),
   );
-  const exited = once(child, "exit");
-  let said = "";
-  const address = await new Promise<string>((resolve, reject) => {
-    // Read to its end: a Prometheus that cannot write its log ends.
-    child.stderr.on("data", (chunk: Buffer) => {
-      said += chunk.toString("utf8");
-      const found = /address=(127\.0\.0\.1:[1-9]\d*)/.exec(said)?.[1];
-      if (found !== undefined && said.includes("Server is ready")) resolve(found);
-    });
-    child.once("exit", () => reject(new Error(`prometheus did not start: ${said}`)));
-  });
-  return {
-    url: `http://${address}`,
-    [Symbol.asyncDispose]: async () => {
-      child.kill();
-      await exited;
-    },
-  };
+  return { devices, pools, bytes };
+}
+
+/** 24 h of the sample's fleet, by time and device, in which order a history comes. */
+async function generated(held: AsyncDisposableStack): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), "gleaner-backtest-"));
+  held.defer(() => rm(dir, { recursive: true, force: true }));
+  const ticks = Math.floor((hours * 3_600) / 57);
+  const [head = "", ...lines] = makeSampleTrace(sampleSeed, ticks).trim().split("\n");
+  const keyed = lines.map((line) => ({ line, timeS: parseInt(line), device: line.split(",")[1]! }));
+  keyed.sort((one, other) => one.timeS - other.timeS || (one.device < other.device ? -1 : 1));
+  const path = join(dir, "generated.csv");
+  await writeFile(path, [head, ...keyed.map(({ line }) => line), ""].join("\n"));
+  return path;
 }

@@ -1,57 +1,60 @@
+import type { DeviceSeries, Labels, QueryPreset } from "./query-preset.ts";
+
 /** What the series of dcgm-exporter say, in the layouts that are met in the field. */
 
-const signals = {
-  DCGM_FI_DEV_GPU_UTIL: { signal: "utilPct", most: 100 },
-  DCGM_FI_DEV_FB_USED: { signal: "memoryUsedMib", most: 1e9 },
+const signals: Readonly<Record<string, Pick<DeviceSeries, "signal"> & { readonly scale: number }>> = {
+  DCGM_FI_DEV_GPU_UTIL: { signal: "utilPct", scale: 1 },
+  DCGM_FI_PROF_GR_ENGINE_ACTIVE: { signal: "enginePct", scale: 100 },
+  DCGM_FI_DEV_FB_USED: { signal: "memoryUsedMib", scale: 1 },
+  // From version 4.9 on.
+  DCGM_FI_DEV_GPU_UTIL_RATIO: { signal: "utilPct", scale: 100 },
+  DCGM_FI_PROF_GR_ENGINE_UTIL_RATIO: { signal: "enginePct", scale: 100 },
+  DCGM_FI_DEV_FB_USED_BYTES: { signal: "memoryUsedMib", scale: 2 ** -20 },
   // Before version 2.
-  dcgm_gpu_utilization: { signal: "utilPct", most: 100 },
-  dcgm_fb_used: { signal: "memoryUsedMib", most: 1e9 },
-} as const;
+  dcgm_gpu_utilization: { signal: "utilPct", scale: 1 },
+  dcgm_fb_used: { signal: "memoryUsedMib", scale: 1 },
+};
 
-const instanceMark = "/gi-";
+/** What DCGM can mean; its blank values (2^63 − …, 2^47) lie outside. */
+const mostOf = { utilPct: 100, enginePct: 100, memoryUsedMib: 1e9 };
 
-/** All of them in one query. */
-export const dcgmSelector = `{__name__=~"${Object.keys(signals).join("|")}"}`;
+export const dcgm: QueryPreset = {
+  // All of them in one query.
+  selector: `{__name__=~"${Object.keys(signals).join("|")}"}`,
+  seriesOf(labels, poolLabel) {
+    const name = labels["__name__"] ?? "";
+    const uuid = toName(firstOf(labels, ["UUID", "uuid", "gpu_uuid"]));
+    const device = uuid === "" ? placeOf(labels) : uuid;
+    if (!Object.hasOwn(signals, name) || device === "") return null;
+    const { signal, scale } = signals[name]!;
+    const instance = firstOf(labels, ["GPU_I_ID", "gpu_i_id"]);
+    // The pod that holds a GPU changes from hour to hour and makes no pool.
+    const pool = toName(firstOf(labels, poolLabel === null ? ["modelName", "model_name"] : [poolLabel]));
+    // DCGM knows no utilisation of instances: some versions leave it out, some say 0 (dcgm-exporter#216).
+    const least = instance !== "" && signal === "utilPct" ? Number.MIN_VALUE : 0;
+    return {
+      device: instance === "" ? device : toName(`${device}/gi-${instance}`),
+      instanceOf: instance === "" ? null : device,
+      pool: pool === "" ? null : pool,
+      signal,
+      valueOf(text) {
+        const value = text.trim() === "" ? NaN : Number(text) * scale;
+        return value >= least && value <= mostOf[signal] ? value : NaN;
+      },
+    };
+  },
+};
 
-export interface DcgmSeries {
-  readonly device: string;
-  /** The GPU of which it is a MIG instance. */
-  readonly instanceOf: string | null;
-  readonly pool: string;
-  readonly signal: "utilPct" | "memoryUsedMib";
-  /** Of a sample; NaN for one that DCGM left blank, or that is none. */
-  readonly valueOf: (text: string) => number;
+/** A GPU without a UUID, by its host and index. */
+function placeOf(labels: Labels): string {
+  const host = firstOf(labels, ["Hostname", "hostname", "kubernetes_node", "node", "instance"]);
+  const index = firstOf(labels, ["gpu"]);
+  return host === "" || index === "" ? "" : toName(`${host}/gpu${index}`);
 }
 
-type Labels = Readonly<Record<string, string>>;
-
-/**
- * Whose series it is; null for one that names no GPU. A device is its UUID, with its MIG instance; without one its host and index. Its pool is the
- * label that was asked for, or the GPU's model: the pod that holds a GPU changes from hour to hour and makes no pool.
- */
-export function readDcgmSeries(labels: Labels, poolLabel: string | null): DcgmSeries | null {
-  const name = labels["__name__"] ?? "";
-  if (!Object.hasOwn(signals, name)) return null;
-  const { signal, most } = signals[name as keyof typeof signals];
-  const device = deviceOf(labels);
-  if (device === null) return null;
-  const pool =
-    toName(poolLabel === null ? (labels["modelName"] ?? "") : (labels[poolLabel] ?? "")) || "default";
-  const valueOf = (text: string) => {
-    const value = Number(text);
-    return value >= 0 && value <= most ? value : NaN;
-  };
-  const [gpu = null, instance] = device.split(instanceMark);
-  return { device, instanceOf: instance === undefined ? null : gpu, pool, signal, valueOf };
-}
-
-function deviceOf(labels: Labels): string | null {
-  const uuid = labels["UUID"] ?? labels["uuid"] ?? "";
-  const instance = labels["GPU_I_ID"] ?? "";
-  if (uuid !== "") return toName(instance === "" ? uuid : `${uuid}${instanceMark}${instance}`);
-  const host = labels["Hostname"] ?? labels["kubernetes_node"] ?? labels["node"] ?? labels["instance"] ?? "";
-  const index = labels["gpu"] ?? "";
-  return host === "" || index === "" ? null : toName(`${host}/gpu${index}`);
+/** Empty where there is none of them. */
+function firstOf(labels: Labels, names: readonly string[]): string {
+  return names.map((name) => labels[name] ?? "").find((value) => value !== "") ?? "";
 }
 
 /** As traces name things. */

@@ -28,6 +28,12 @@ const columns: TraceColumns = {
   ],
 };
 
+export const deviceTraceHeader = [
+  columns.time,
+  ...columns.names,
+  ...columns.numbers.map(({ name }) => name),
+].join();
+
 /** Takes readings in order of time and makes a trace of them. */
 export class DeviceTraceBuilder {
   readonly #devices = new Names();

@@ -11,6 +11,7 @@ import {
   defaultPoolRules,
   type RecallMode,
 } from "../../backtest/rules.ts";
+import { queryPresets } from "../../backtest/sources/query-presets.ts";
 import { readJobTrace } from "../../backtest/trace/job-trace.ts";
 import { deviceReport } from "../../backtest/report/device-report.ts";
 import { originFrom, type Origin } from "../../backtest/report/origin.ts";
@@ -18,11 +19,11 @@ import { poolReport } from "../../backtest/report/pool-report.ts";
 import { readPoolTrace } from "../../backtest/trace/pool-trace.ts";
 import { writeText } from "../../backtest/write-text.ts";
 import { GleanerError } from "../../errors/gleaner-error.ts";
-import { readDevices, type SourceOptions } from "../backtest-source.ts";
+import { parseAskedTime, readDevices, type SourceOptions } from "../backtest-source.ts";
 import { jobsJson, jobsText } from "../backtest-job-views.ts";
 import { devicesJson, devicesText, poolsJson, poolsText } from "../backtest-views.ts";
 import type { Cli } from "../cli.ts";
-import { countOption, durationOption, jsonOption, numberOption, parseInstant } from "../options.ts";
+import { countOption, durationOption, jsonOption, numberOption } from "../options.ts";
 import { TimeLeft } from "../time-left.ts";
 
 interface Options extends SourceOptions {
@@ -59,14 +60,23 @@ Needs no controller.`,
     )
     .option("--trace <path>", "CSV file, gzip or plain; docs/backtest.md says what it holds")
     .option("--prometheus <url>", "devices: what it has recorded of dcgm-exporters, instead of a trace")
-    .option("--since <time>", "where that begins: ISO 8601, or how long ago (7d)", parseInstant)
-    .option("--until <time>", "where it ends; default: now", parseInstant)
+    .addOption(
+      new Option("--query-preset <name>", "whose metrics and labels it has recorded")
+        .choices(Object.keys(queryPresets))
+        .default("dcgm"),
+    )
+    .option("--since <time>", "where that begins: ISO 8601, or how long ago (7d)", parseAskedTime)
+    .option("--until <time>", "where it ends; default: now", parseAskedTime)
     .option("--pool-label <name>", "of its labels the one that names a GPU's pool; default: by its model")
     .addOption(
       durationOption("--query-timeout <duration>", "the longest that one of its queries may take").default(
         queryTimeoutMs,
         "30s",
       ),
+    )
+    .option(
+      "--keep <path>",
+      "write it there as it comes, a trace of devices; the same command goes on where one ended",
     )
     .addOption(
       new Option("--shape <shape>", "what a line of it counts")
@@ -152,7 +162,7 @@ async function runDevices(cli: Cli, options: Options, timeLeft: TimeLeft): Promi
     guestMib: guestMemMib,
     deviceMib: deviceMemMib,
   };
-  const trace = await readDevices(options, timeLeft);
+  const trace = await readDevices(options, timeLeft, cli.note);
   const backtest = backtestDevices(trace, options.policy, contextOf(options, rules), (policy, done) =>
     timeLeft.show(policy, done),
   );
@@ -230,5 +240,5 @@ Examples:
   $ gleaner backtest --trace jobs.csv.gz --shape jobs --load 0.8
   $ gleaner backtest --trace week.csv.gz --policy learned --decisions out.csv --json
   $ gleaner backtest --trace week.csv.gz --html report.html
-  $ gleaner backtest --prometheus http://prometheus:9090 --since 7d --pool-label Hostname
+  $ gleaner backtest --prometheus http://prometheus:9090 --since 7d --pool-label Hostname --keep week.csv.gz
 `;

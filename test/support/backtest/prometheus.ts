@@ -2,6 +2,10 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
+import { systemClock } from "../../../src/runtime/clock.ts";
+
+/** When the recordings begin. */
+export const recordedSinceMs = Date.parse("2026-03-01T00:00:00Z");
 
 export interface RecordedSeries {
   readonly labels: Readonly<Record<string, string>>;
@@ -11,6 +15,26 @@ export interface RecordedSeries {
 export interface Asked {
   readonly endMs: number;
   readonly rangeMs: number;
+  readonly authorization: string | null;
+}
+
+/** For one hour of it; the address is missing. */
+export const asking = {
+  timeoutMs: 10_000,
+  // Does not wait before it asks again.
+  clock: { ...systemClock, sleep: async () => {} },
+  preset: "dcgm" as const,
+  poolLabel: null,
+  sinceMs: recordedSinceMs,
+  untilMs: recordedSinceMs + 3_600_000,
+};
+
+/** Utilisation, a value each 30 s from the beginning on. */
+export function utilOf(labels: RecordedSeries["labels"], ...values: readonly string[]): RecordedSeries {
+  return {
+    labels: { __name__: "DCGM_FI_DEV_GPU_UTIL", ...labels },
+    samples: values.map((value, index) => [recordedSinceMs + 30_000 * index, value] as const),
+  };
 }
 
 /** Answers instead of the recording; false: the recording answers. */
@@ -25,7 +49,11 @@ export async function startPrometheus(
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const form = new URLSearchParams(await text(request));
     const [, selector = "", range = ""] = /^(\{.*\})\[(\d+)ms\]$/.exec(form.get("query") ?? "") ?? [];
-    const question = { endMs: Math.round(Number(form.get("time")) * 1_000), rangeMs: Number(range) };
+    const question = {
+      endMs: Math.round(Number(form.get("time")) * 1_000),
+      rangeMs: Number(range),
+      authorization: request.headers.authorization ?? null,
+    };
     if (request.url !== "/prom/api/v1/query" || selector === "") {
       response.writeHead(400).end("bad_data");
       return;

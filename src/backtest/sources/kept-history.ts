@@ -1,0 +1,197 @@
+import { createWriteStream } from "node:fs";
+import { open, readFile, rename, stat } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { createGzip } from "node:zlib";
+import { z } from "zod";
+import { GleanerError } from "../../errors/gleaner-error.ts";
+import { deviceTraceHeader } from "../trace/device-trace.ts";
+import type { HistoryMoment } from "./readings.ts";
+
+/** What a history was asked for by. Times as they were written: `7d` is another time in each run. */
+const askedSchema = z.strictObject({
+  url: z.string(),
+  preset: z.string(),
+  poolLabel: z.string().nullable(),
+  since: z.string(),
+  until: z.string().nullable(),
+});
+
+/** How far it is. The file is good up to `bytes`; what lies beyond is torn. */
+const recordSchema = z.strictObject({
+  asked: askedSchema,
+  since: z.iso.datetime(),
+  until: z.iso.datetime(),
+  fetchedUntil: z.iso.datetime(),
+  rows: z.int().nonnegative(),
+  bytes: z.int().nonnegative(),
+});
+
+export type AskedHistory = z.infer<typeof askedSchema>;
+type HistoryRecord = Readonly<z.infer<typeof recordSchema>>;
+
+/**
+ * A history in a file, gzip CSV of devices, that grows piece by piece: each is a gzip member of its own. Beside it stands PATH.json, which
+ * says how much of the file is good and is replaced whole, after the piece is on the disk; so a process may end at any point.
+ * Throws KEPT_HISTORY_REFUSED, FILE_UNREADABLE, FILE_UNWRITABLE.
+ */
+export class KeptHistory {
+  readonly #path: string;
+  #record: HistoryRecord;
+
+  private constructor(path: string, record: HistoryRecord) {
+    this.#path = path;
+    this.#record = record;
+  }
+
+  /** Begins one, with the window given, or goes on with one that was asked for by the same words, and keeps its window. */
+  static async open(
+    path: string,
+    asked: AskedHistory,
+    window: { readonly sinceMs: number; readonly untilMs: number },
+  ): Promise<KeptHistory> {
+    const found = await readRecord(path);
+    const bytes = await sizeOf(path);
+    if (found === null) {
+      if (bytes !== null) throw refused(path, `it is there already, and ${recordPath(path)} is not`);
+      const since = isoOf(window.sinceMs);
+      const until = isoOf(window.untilMs);
+      const kept = new KeptHistory(path, { asked, since, until, fetchedUntil: since, rows: 0, bytes: 0 });
+      await kept.#save({});
+      return kept;
+    }
+    for (const name of Object.keys(asked) as (keyof AskedHistory)[])
+      if (found.asked[name] !== asked[name])
+        throw refused(path, `it was begun with ${wordsOf(name, found.asked)}, not ${wordsOf(name, asked)}`);
+    if ((bytes ?? 0) < found.bytes)
+      throw refused(path, `it has ${bytes ?? 0} bytes; ${recordPath(path)} counts ${found.bytes}`);
+    if (bytes !== null && bytes > found.bytes) await writing(path, () => cutOff(path, found.bytes));
+    return new KeptHistory(path, found);
+  }
+
+  get sinceMs(): number {
+    return Date.parse(this.#record.since);
+  }
+
+  get untilMs(): number {
+    return Date.parse(this.#record.until);
+  }
+
+  /** All before it is in the file. */
+  get fetchedMs(): number {
+    return Date.parse(this.#record.fetchedUntil);
+  }
+
+  get rows(): number {
+    return this.#record.rows;
+  }
+
+  /** Adds all that was recorded between `fetchedMs` and a time. */
+  async add(moments: readonly HistoryMoment[], rows: number, untilMs: number): Promise<void> {
+    const { bytes } = this.#record;
+    const total = this.#record.rows + rows;
+    // While there is nothing there is nothing to keep: an exporter that was named wrongly may be mended before the next run.
+    if (total === 0) return;
+    const size = rows === 0 ? bytes : await writing(this.#path, () => this.#append(moments, bytes));
+    await this.#save({ fetchedUntil: isoOf(untilMs), rows: total, bytes: size });
+  }
+
+  /** At its place, not merely at the end: should another command write the same file, both write the same there. */
+  async #append(moments: readonly HistoryMoment[], start: number): Promise<number> {
+    if (((await sizeOf(this.#path)) ?? 0) !== start) throw refused(this.#path, "another command writes it");
+    const file = createWriteStream(this.#path, { flags: start === 0 ? "w" : "r+", start, flush: true });
+    await pipeline(linesOf(moments, this.sinceMs, start === 0), createGzip(), file);
+    return (await stat(this.#path)).size;
+  }
+
+  async #save(change: Partial<HistoryRecord>): Promise<void> {
+    this.#record = { ...this.#record, ...change };
+    const path = recordPath(this.#path);
+    await writing(path, async () => {
+      {
+        await using file = await open(`${path}.part`, "w");
+        await file.writeFile(`${JSON.stringify(this.#record, null, 2)}\n`);
+        await file.datasync();
+      }
+      await rename(`${path}.part`, path);
+    });
+  }
+}
+
+function* linesOf(moments: readonly HistoryMoment[], sinceMs: number, first: boolean): Generator<string> {
+  if (first) yield `${deviceTraceHeader}\n`;
+  for (const { atMs, readings } of moments) {
+    const timeS = (atMs - sinceMs) / 1_000;
+    const lines = readings.map(
+      ({ device, pool, utilPct, memoryUsedMib }) =>
+        `${timeS},${device},${pool},${fieldOf(utilPct)},${fieldOf(memoryUsedMib)}\n`,
+    );
+    yield lines.join("");
+  }
+}
+
+function isoOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+function fieldOf(value: number): string {
+  return Number.isNaN(value) ? "" : String(value);
+}
+
+async function readRecord(path: string): Promise<HistoryRecord | null> {
+  const text = await ifThere(recordPath(path), (at) => readFile(at, "utf8"));
+  if (text === null) return null;
+  try {
+    return recordSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw refused(path, `${recordPath(path)} is no record of a kept history`, cause);
+  }
+}
+
+async function sizeOf(path: string): Promise<number | null> {
+  return (await ifThere(path, (at) => stat(at)))?.size ?? null;
+}
+
+async function cutOff(path: string, bytes: number): Promise<void> {
+  await using file = await open(path, "r+");
+  await file.truncate(bytes);
+}
+
+function recordPath(path: string): string {
+  return `${path}.json`;
+}
+
+const optionOf: Readonly<Record<keyof AskedHistory, string>> = {
+  url: "--prometheus",
+  preset: "--query-preset",
+  poolLabel: "--pool-label",
+  since: "--since",
+  until: "--until",
+};
+
+function wordsOf(name: keyof AskedHistory, asked: AskedHistory): string {
+  return asked[name] === null ? `no ${optionOf[name]}` : `${optionOf[name]} ${asked[name]}`;
+}
+
+async function ifThere<T>(path: string, look: (path: string) => Promise<T>): Promise<T | null> {
+  try {
+    return await look(path);
+  } catch (thrown) {
+    const { code, message } = thrown as NodeJS.ErrnoException;
+    if (code === "ENOENT") return null;
+    throw new GleanerError("FILE_UNREADABLE", { path, problem: message }, { cause: thrown });
+  }
+}
+
+async function writing<T>(path: string, write: () => Promise<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (thrown) {
+    const { code, message } = thrown as NodeJS.ErrnoException;
+    if (thrown instanceof GleanerError || code === undefined) throw thrown;
+    throw new GleanerError("FILE_UNWRITABLE", { path, problem: message }, { cause: thrown });
+  }
+}
+
+function refused(path: string, problem: string, cause?: unknown): GleanerError {
+  return new GleanerError("KEPT_HISTORY_REFUSED", { path, problem }, { cause });
+}
