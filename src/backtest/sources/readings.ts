@@ -19,9 +19,13 @@ export interface DeviceReading {
 
 /** A reading that grows together out of its series. */
 interface Gathered {
-  readonly instanceOf: string | null;
   pool: string | null;
   readonly values: Record<DeviceSeries["signal"], number>;
+}
+
+interface DeviceSamples {
+  readonly of: DeviceSeries;
+  readonly samples: RawSeries["samples"];
 }
 
 const unread = -1;
@@ -35,49 +39,56 @@ export function momentsOf(
   fromMs: number,
   toMs: number,
 ): HistoryMoment[] {
-  const moments = new Map<number, Map<string, Gathered>>();
-  for (const { labels, samples } of series) {
+  const known = series.flatMap(({ labels, samples }): DeviceSamples[] => {
     const of = seriesOf(labels, poolLabel);
-    if (of === null) continue;
-    for (const [timeS, text] of samples) {
-      const atMs = Math.round(timeS * 1_000);
-      if (atMs < fromMs || atMs >= toMs) continue;
-      let devices = moments.get(atMs);
-      if (devices === undefined) moments.set(atMs, (devices = new Map()));
-      gather(devices, of, of.valueOf(text));
+    return of === null ? [] : [{ of, samples }];
+  });
+  const devices = Map.groupBy(known, ({ of }) => of.device);
+  const moments = new Map<number, { readonly readings: DeviceReading[]; readonly split: Set<string> }>();
+  // One device after the other, by name: the readings of each moment then stand in that order.
+  for (const [device, itsSeries] of [...devices].toSorted(([one], [other]) => (one < other ? -1 : 1))) {
+    const { instanceOf } = itsSeries[0]!.of;
+    for (const [sinceFromMs, gathered] of gather(itsSeries, fromMs, toMs)) {
+      let moment = moments.get(sinceFromMs);
+      if (moment === undefined) moments.set(sinceFromMs, (moment = { readings: [], split: new Set() }));
+      moment.readings.push(readingOf(device, gathered));
+      if (instanceOf !== null) moment.split.add(instanceOf);
     }
   }
   return [...moments]
     .toSorted(([one], [other]) => one - other)
-    .map(([atMs, devices]) => ({ atMs, readings: readingsOf(devices) }));
-}
-
-function gather(
-  devices: Map<string, Gathered>,
-  { device, instanceOf, pool, signal }: DeviceSeries,
-  value: number,
-): void {
-  let found = devices.get(device);
-  if (found === undefined) {
-    found = { instanceOf, pool, values: { utilPct: unread, enginePct: unread, memoryUsedMib: unread } };
-    devices.set(device, found);
-  }
-  if (found.pool === null || (pool !== null && pool < found.pool)) found.pool = pool;
-  found.values[signal] = larger(found.values[signal], value);
-}
-
-function readingsOf(devices: ReadonlyMap<string, Gathered>): DeviceReading[] {
-  // A GPU that is split into instances cannot be lent as a whole.
-  const split = new Set([...devices.values()].map(({ instanceOf }) => instanceOf));
-  return [...devices]
-    .filter(([device]) => !split.has(device))
-    .toSorted(([one], [other]) => (one < other ? -1 : 1))
-    .map(([device, { pool, values }]) => ({
-      device,
-      pool: pool ?? poolless,
-      utilPct: utilOf(values),
-      memoryUsedMib: values.memoryUsedMib === unread ? NaN : values.memoryUsedMib,
+    .map(([sinceFromMs, { readings, split }]) => ({
+      atMs: fromMs + sinceFromMs,
+      // A GPU that is split into instances cannot be lent as a whole.
+      readings: split.size === 0 ? readings : readings.filter(({ device }) => !split.has(device)),
     }));
+}
+
+/** What the series of one device say, by time since `fromMs`. */
+function gather(series: readonly DeviceSamples[], fromMs: number, toMs: number): Map<number, Gathered> {
+  const moments = new Map<number, Gathered>();
+  for (const { of, samples } of series)
+    for (const [timeS, text] of samples) {
+      const sinceFromMs = Math.round(timeS * 1_000) - fromMs;
+      if (sinceFromMs < 0 || sinceFromMs >= toMs - fromMs) continue;
+      let found = moments.get(sinceFromMs);
+      if (found === undefined) {
+        found = { pool: of.pool, values: { utilPct: unread, enginePct: unread, memoryUsedMib: unread } };
+        moments.set(sinceFromMs, found);
+      }
+      if (found.pool === null || (of.pool !== null && of.pool < found.pool)) found.pool = of.pool;
+      found.values[of.signal] = larger(found.values[of.signal], of.valueOf(text));
+    }
+  return moments;
+}
+
+function readingOf(device: string, { pool, values }: Gathered): DeviceReading {
+  return {
+    device,
+    pool: pool ?? poolless,
+    utilPct: utilOf(values),
+    memoryUsedMib: values.memoryUsedMib === unread ? NaN : values.memoryUsedMib,
+  };
 }
 
 /** As production judges: one busy signal is enough, idle needs a utilisation that was read, and engines at 0 prove nothing (dcgm-exporter#662). */
