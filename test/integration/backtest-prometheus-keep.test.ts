@@ -24,9 +24,7 @@ function recorded(hours: number, sinceMs?: number): RecordedSeries[] {
     const values = Array.from({ length: 120 * hours }, (_, tick) =>
       (tick + 7 * nth) % 30 < 20 ? "0" : "50",
     );
-    const series = utilOf({ UUID, team: "a" }, ...values);
-    if (sinceMs === undefined) return series;
-    return { ...series, samples: values.map((value, tick) => [sinceMs + 30_000 * tick, value] as const) };
+    return utilOf({ UUID, team: "a" }, values, sinceMs);
   });
 }
 
@@ -40,17 +38,16 @@ describe("a history that is kept", () => {
   it("goes on from its last whole piece after kill -9, with the window of the first run", async () => {
     await withDirectory(async (dir) => {
       const path = join(dir, "week.csv.gz");
-      let thirdAsked = () => {};
-      const third = new Promise<void>((resolve) => (thirdAsked = resolve));
+      const third = Promise.withResolvers<void>();
       const sinceMs = Date.now() - 5 * hourMs;
       await using prometheus = await startPrometheus(recorded(5, sinceMs), (_, __, count) => {
         // Without an answer: the command waits for it when it is killed.
-        if (count === 3) thirdAsked();
+        if (count === 3) third.resolve();
         return count === 3;
       });
       const words = ["--prometheus", prometheus.url, "--since", "4h", "--keep", path, ...policy];
       const child = startCli(["backtest", ...words]);
-      await third;
+      await third.promise;
       child.kill("SIGKILL");
       await once(child, "close");
       const { since, until, fetchedUntil } = await recordOf(path);

@@ -7,7 +7,7 @@ import { runCli } from "../support/cli.ts";
 
 type Answer = (response: ServerResponse) => void;
 
-const gpu = utilOf({ UUID: "GPU-1" }, "0", "0", "0");
+const gpu = utilOf({ UUID: "GPU-1" }, ["0", "0", "0"]);
 const says =
   (status: number, body: unknown, headers = {}): Answer =>
   (response) =>

@@ -26,7 +26,7 @@ describe("a backtest on what Prometheus has recorded", () => {
   });
 
   it("leaves what was not scraped unknown", async () => {
-    const gap = utilOf({ UUID: "GPU-1" }, "0", "0");
+    const gap = utilOf({ UUID: "GPU-1" }, ["0", "0"]);
     const samples = [...gap.samples, [recordedSinceMs + 1_800_000, "0"] as const];
     await using prometheus = await startPrometheus([{ ...gap, samples }]);
     const { timesS } = await readPrometheus({ ...asking, url: prometheus.url }, () => {});
@@ -34,7 +34,7 @@ describe("a backtest on what Prometheus has recorded", () => {
   });
 
   it("tells how much of it is there", async () => {
-    await using prometheus = await startPrometheus([utilOf({ UUID: "GPU-1" }, "0")]);
+    await using prometheus = await startPrometheus([utilOf({ UUID: "GPU-1" }, ["0"])]);
     const parts: number[] = [];
     const untilMs = asking.sinceMs + 4 * 3_600_000;
     await readPrometheus({ ...asking, untilMs, url: prometheus.url }, (part) => parts.push(part));

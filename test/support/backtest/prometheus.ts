@@ -30,10 +30,14 @@ export const asking = {
 };
 
 /** Utilisation, a value each 30 s from the beginning on. */
-export function utilOf(labels: RecordedSeries["labels"], ...values: readonly string[]): RecordedSeries {
+export function utilOf(
+  labels: RecordedSeries["labels"],
+  values: readonly string[],
+  sinceMs = recordedSinceMs,
+): RecordedSeries {
   return {
     labels: { __name__: "DCGM_FI_DEV_GPU_UTIL", ...labels },
-    samples: values.map((value, index) => [recordedSinceMs + 30_000 * index, value] as const),
+    samples: values.map((value, index) => [sinceMs + 30_000 * index, value] as const),
   };
 }
 
