@@ -53,8 +53,9 @@ export async function readDevices(
   if (prometheus === undefined || !/^https?:\/\//.test(prometheus) || !URL.canParse(prometheus))
     throw refused("--prometheus needs an http:// or https:// URL");
   if (since === undefined) throw refused("--prometheus needs --since");
-  const window = { sinceMs: since.atMs, untilMs: until?.atMs ?? Date.now() };
-  if (window.untilMs <= window.sinceMs) throw refused("--until must be later than --since");
+  // What is still to come has not been recorded, and would count as fetched.
+  const window = { sinceMs: since.atMs, untilMs: Math.min(until?.atMs ?? Infinity, Date.now()) };
+  if (window.untilMs <= window.sinceMs) throw refused("--until, or now, must be later than --since");
   const asking = {
     url: prometheus,
     timeoutMs: queryTimeout,

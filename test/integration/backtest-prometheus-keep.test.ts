@@ -100,6 +100,18 @@ describe("a history that is kept", () => {
     });
   });
 
+  it("ends now, whatever later end was named", async () => {
+    await withDirectory(async (dir) => {
+      const path = join(dir, "kept.csv.gz");
+      await using prometheus = await startPrometheus(recorded(1, Date.now() - 2 * hourMs));
+      const window = ["--since", "2h", "--until", "2999-01-01"];
+      await decisionsOf("--prometheus", prometheus.url, ...window, "--keep", path, ...policy);
+      const { until, fetchedUntil } = await recordOf(path);
+      expect(Date.parse(until as string)).toBeLessThanOrEqual(Date.now());
+      expect(fetchedUntil).toBe(until);
+    });
+  });
+
   it("is not mixed with another", async () => {
     await withDirectory(async (dir) => {
       const path = join(dir, "kept.csv.gz");
