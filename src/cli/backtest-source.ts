@@ -76,7 +76,7 @@ export async function readDevices(
     since: since.words,
     until: until?.words ?? null,
   };
-  const kept = await KeptHistory.open(keep, asked, window);
+  await using kept = await KeptHistory.open(keep, asked, window);
   note(`${keep}: ${describe(kept)}`);
   await keepPrometheus(kept, asking, onFetched);
   return readDeviceTrace(keep, untilS);

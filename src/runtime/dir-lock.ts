@@ -15,11 +15,22 @@ const codes = { agent: "AGENT_DIR_IN_USE", controller: "CONTROLLER_DIR_IN_USE" }
  * Throws AGENT_DIR_IN_USE, CONTROLLER_DIR_IN_USE.
  */
 export async function lockDir(dataDir: string, whose: keyof typeof codes): Promise<DirLock> {
+  return lockPath(realpathSync(dataDir), whose, (cause) => {
+    return new GleanerError(codes[whose], { path: dataDir }, { cause });
+  });
+}
+
+/** Of a path without links; it need not be there. Throws what `inUse` makes where another has it locked. */
+export async function lockPath(
+  path: string,
+  whose: string,
+  inUse: (cause: Error) => GleanerError,
+): Promise<DirLock> {
   const server = createServer((socket) => socket.destroy());
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause) => reject(new GleanerError(codes[whose], { path: dataDir }, { cause })));
+    server.once("error", (cause) => reject(inUse(cause)));
     // The leading zero byte makes it a name of Linux's abstract sockets, which are no files.
-    server.listen(`\0gleaner-${whose}-${shortHash(realpathSync(dataDir))}`, resolve);
+    server.listen(`\0gleaner-${whose}-${shortHash(path)}`, resolve);
   });
   server.unref();
   return { release: () => close(server) };

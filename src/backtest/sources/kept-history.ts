@@ -1,9 +1,11 @@
 import { createWriteStream } from "node:fs";
-import { open, readFile, rename, stat } from "node:fs/promises";
+import { open, readFile, realpath, rename, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { z } from "zod";
 import { GleanerError } from "../../errors/gleaner-error.ts";
+import { lockPath, type DirLock } from "../../runtime/dir-lock.ts";
 import { deviceTraceHeader } from "../trace/device-trace.ts";
 import type { HistoryMoment } from "./readings.ts";
 
@@ -27,45 +29,69 @@ const recordSchema = z.strictObject({
 });
 
 export type AskedHistory = z.infer<typeof askedSchema>;
+
+/** Wall clock; the end itself is not in it. */
+interface HistoryWindow {
+  readonly sinceMs: number;
+  readonly untilMs: number;
+}
+
 type HistoryRecord = Readonly<z.infer<typeof recordSchema>>;
 
 /**
  * A history in a file, gzip CSV of devices, that grows piece by piece: each is a gzip member of its own. Beside it stands PATH.json, which
- * says how much of the file is good and is replaced whole, after the piece is on the disk; so a process may end at any point.
+ * says how much of the file is good and is replaced whole, after the piece is on the disk; so a process may end at any point. One process at a time has it open.
  * Throws KEPT_HISTORY_REFUSED, FILE_UNREADABLE, FILE_UNWRITABLE.
  */
 export class KeptHistory {
   readonly #path: string;
+  readonly #lock: DirLock;
   #record: HistoryRecord;
 
-  private constructor(path: string, record: HistoryRecord) {
+  private constructor(path: string, lock: DirLock, record: HistoryRecord) {
     this.#path = path;
+    this.#lock = lock;
     this.#record = record;
   }
 
   /** Begins one, with the window given, or goes on with one that was asked for by the same words, and keeps its window. */
-  static async open(
-    path: string,
-    asked: AskedHistory,
-    window: { readonly sinceMs: number; readonly untilMs: number },
-  ): Promise<KeptHistory> {
-    const found = await readRecord(path);
-    const bytes = await sizeOf(path);
-    if (found === null) {
-      if (bytes !== null) throw refused(path, `it is there already, and ${recordPath(path)} is not`);
-      const since = isoOf(window.sinceMs);
-      const until = isoOf(window.untilMs);
-      const kept = new KeptHistory(path, { asked, since, until, fetchedUntil: since, rows: 0, bytes: 0 });
-      await kept.#save({});
+  static async open(path: string, asked: AskedHistory, window: HistoryWindow): Promise<KeptHistory> {
+    const dir = await writing(path, () => realpath(dirname(path)));
+    const lock = await lockPath(join(dir, basename(path)), "history", (cause) =>
+      refused(path, "another command writes it", cause),
+    );
+    try {
+      const found = await readRecord(path);
+      const record = found ?? begun(asked, window);
+      const kept = new KeptHistory(path, lock, record);
+      if (found === null) await kept.#begin();
+      else await kept.#goOn(asked);
       return kept;
+    } catch (thrown) {
+      await lock.release();
+      throw thrown;
     }
+  }
+
+  async #begin(): Promise<void> {
+    if ((await sizeOf(this.#path)) !== null)
+      throw refused(this.#path, `it is there already, and ${recordPath(this.#path)} is not`);
+    await this.#save({});
+  }
+
+  async #goOn(asked: AskedHistory): Promise<void> {
+    const { asked: before, bytes } = this.#record;
     for (const name of Object.keys(asked) as (keyof AskedHistory)[])
-      if (found.asked[name] !== asked[name])
-        throw refused(path, `it was begun with ${wordsOf(name, found.asked)}, not ${wordsOf(name, asked)}`);
-    if ((bytes ?? 0) < found.bytes)
-      throw refused(path, `it has ${bytes ?? 0} bytes; ${recordPath(path)} counts ${found.bytes}`);
-    if (bytes !== null && bytes > found.bytes) await writing(path, () => cutOff(path, found.bytes));
-    return new KeptHistory(path, found);
+      if (before[name] !== asked[name])
+        throw refused(this.#path, `it was begun with ${wordsOf(name, before)}, not ${wordsOf(name, asked)}`);
+    const size = (await sizeOf(this.#path)) ?? 0;
+    if (size < bytes)
+      throw refused(this.#path, `it has ${size} bytes; ${recordPath(this.#path)} counts ${bytes}`);
+    if (size > bytes) await writing(this.#path, () => cutOff(this.#path, bytes));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#lock.release();
   }
 
   get sinceMs(): number {
@@ -95,12 +121,10 @@ export class KeptHistory {
     await this.#save({ fetchedUntil: isoOf(untilMs), rows: total, bytes: size });
   }
 
-  /** At its place, not merely at the end: should another command write the same file, both write the same there. */
   async #append(moments: readonly HistoryMoment[], start: number): Promise<number> {
-    if (((await sizeOf(this.#path)) ?? 0) !== start) throw refused(this.#path, "another command writes it");
     const file = createWriteStream(this.#path, { flags: start === 0 ? "w" : "r+", start, flush: true });
     await pipeline(linesOf(moments, this.sinceMs, start === 0), createGzip(), file);
-    return (await stat(this.#path)).size;
+    return start + file.bytesWritten;
   }
 
   async #save(change: Partial<HistoryRecord>): Promise<void> {
@@ -127,6 +151,11 @@ function* linesOf(moments: readonly HistoryMoment[], sinceMs: number, first: boo
     );
     yield lines.join("");
   }
+}
+
+function begun(asked: AskedHistory, window: HistoryWindow): HistoryRecord {
+  const since = isoOf(window.sinceMs);
+  return { asked, since, until: isoOf(window.untilMs), fetchedUntil: since, rows: 0, bytes: 0 };
 }
 
 function isoOf(ms: number): string {
