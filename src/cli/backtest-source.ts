@@ -79,7 +79,7 @@ export async function readDevices(
   await using kept = await KeptHistory.open(keep, asked, window);
   note(`${keep}: ${describe(kept)}`);
   await keepPrometheus(kept, asking, onFetched);
-  return readDeviceTrace(keep, untilS);
+  return await readDeviceTrace(keep, untilS);
 }
 
 function describe({ sinceMs, untilMs, fetchedMs }: KeptHistory): string {
