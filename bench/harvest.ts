@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Bench } from "./harness/bench.ts";
 import { calibration } from "./harvest/calibration.ts";
+import { background } from "./harvest/background.ts";
 import { command } from "./harvest/command.ts";
 import { devices } from "./harvest/devices.ts";
 import { earth } from "./harvest/earth.ts";
@@ -19,6 +20,7 @@ const sections: readonly Section[] = [
   command("devices", "genai", "genai.devices.csv.gz", 10),
   command("pools", "earth", "earth.pools.csv.gz", 30),
   scaling,
+  background,
 ];
 
 export default {
