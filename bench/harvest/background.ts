@@ -20,7 +20,10 @@ export const background: Section = {
   trace: null,
   targets: { settlingLoopDelayMsP99: { max: 20 } },
   async measure(): Promise<Figures> {
-    const settings = parseSettings({ telemetry: { sampleIntervalMs, staleMs: 3 * sampleIntervalMs } }, "bench");
+    const settings = parseSettings(
+      { telemetry: { sampleIntervalMs, staleMs: 3 * sampleIntervalMs } },
+      "bench",
+    );
     const costs = believedCosts(settings);
     const rules = {
       termsOf: (pool: string) => lendingTerms(configuredPolicy(settings, pool), costs, settings),

@@ -83,6 +83,8 @@ function gather(
     found.broken.add(field);
     return;
   }
+  // DCGM knows no utilisation of instances: some versions leave it out, some say 0 (dcgm-exporter#216).
+  if (instance !== "" && field === "utilPct" && value === 0) return;
   // Pods that share a device have a line each: what any of them uses is used.
   const known = found.values[field];
   const larger = known === null || (field === "memoryFreeMib" ? value < known : value > known);

@@ -136,6 +136,15 @@ describe("dcgm-exporter's text", () => {
     ]);
   });
 
+  it("I6: never makes an idle device of an instance whose utilisation reads 0, as some versions say of all", () => {
+    const context = { nowMs: 50_000, staleMs: 45_000, leased: false };
+    const stateAt = (util: string) => {
+      const text = line("DEV_GPU_UTIL", util, ',GPU_I_ID="7"') + line("DEV_FB_USED", "900", ',GPU_I_ID="7"');
+      return classify(parseDcgmText(text, scrape).readings[0]!.sample, context).state;
+    };
+    expect([stateAt("0"), stateAt("3")]).toEqual(["unknown", "busy"]);
+  });
+
   it("I6: never makes an idle device of NaN, of DCGM's blank values, or of a metric that is absent", () => {
     const context = { nowMs: 50_000, staleMs: 45_000, leased: false };
     for (const value of ["NaN", "-1", "+Inf", "9223372036854775794", "140737488355328", "101"]) {
