@@ -215,7 +215,7 @@ describe("what is learned", () => {
     }
   });
 
-  it("leaves nothing of a device that is gone to the one that comes after it", () => {
+  it("I11: leaves nothing of a device that is gone to the one that comes after it, nor of a pool with its last device", () => {
     const fresh = new DeviceForecast(settings);
     const used = new DeviceForecast(settings);
     play(used, { devices: 3, hours: 2, rate: () => 0.2 });
