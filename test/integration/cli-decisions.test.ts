@@ -110,7 +110,7 @@ describe("gleaner decisions", () => {
     expect(about.json.at(-1)).toMatchObject({
       decision: "lent",
       reasonCode: "fits",
-      reason: expect.stringMatching(/^Idle for \d+ s; start, one checkpoint and notice/),
+      reason: expect.stringMatching(/^Idle for \d+ s; start, checkpoint and notice/),
       forecastHash: expect.stringMatching(/^[0-9a-f]{8}$/),
       grants: [{ device: "GPU-idle", sharePermille: 1000 }],
     });
