@@ -22,6 +22,26 @@ export type Injection = { readonly fromDay: number; readonly toDay: number } & (
   | { readonly kind: "misses"; readonly chance: number }
 );
 
+/** Days: what is injected begins and ends. */
+export const changeDay = 15;
+export const endDay = 30;
+export const daysMax = 45;
+const meanwhile = { fromDay: changeDay, toDay: endDay };
+
+export const injected: Readonly<Record<string, readonly Injection[]>> = {
+  nothing: [],
+  "four times the arrivals": [{ ...meanwhile, kind: "arrivals", times: 4 }],
+  "four times the sizes": [{ ...meanwhile, kind: "sizes", times: 4 }],
+  "bursts that take half of what is idle": [{ ...meanwhile, kind: "bursts", perDay: 3 }],
+  "a deploy every day": [{ ...meanwhile, kind: "deploys", hour: 14, awayS: 600 }],
+  "a deploy on two days": [
+    { kind: "deploys", hour: 14, awayS: 600, fromDay: changeDay, toDay: changeDay + 2 },
+  ],
+  "no telemetry for hours": [{ ...meanwhile, kind: "gaps", pool: null, hours: 4 }],
+  "no telemetry of one pool for hours": [{ ...meanwhile, kind: "gaps", pool: 0, hours: 4 }],
+  "single ticks lost": [{ ...meanwhile, kind: "misses", chance: 0.05 }],
+};
+
 const totals = [128, 96, 64, 64];
 const DAY_S = 86_400;
 const stepS = 300;
@@ -30,8 +50,8 @@ const jobsPerGpuHour = 0.06;
 const jobMeanS = 1.25 * 3_600;
 
 /** Jobs of 1 to 16 GPUs that come by the hour of day and stay for hours, in four pools; `injections` on top. */
-export function scenario(days: number, seed: number, injections: readonly Injection[] = []): Scenario {
-  const pools = totals.map((total, pool) => demandOf(total, days, seed * totals.length + pool, injections));
+export function scenario(seed: number, injections: readonly Injection[]): Scenario {
+  const pools = totals.map((total, pool) => demandOf(total, seed * totals.length + pool, injections));
   const random = seeded(seed + 1_000);
   const ticks = pools[0]!.map((_, tick) => {
     const active = injections.filter((injection) => isActive(injection, tick * stepS));
@@ -43,10 +63,10 @@ export function scenario(days: number, seed: number, injections: readonly Inject
   return { stepS, ticks };
 }
 
-function demandOf(total: number, days: number, seed: number, injections: readonly Injection[]): number[] {
+function demandOf(total: number, seed: number, injections: readonly Injection[]): number[] {
   const random = seeded(seed);
   let jobs: { gpus: number; endS: number }[] = [];
-  return Array.from({ length: (days * DAY_S) / stepS }, (_, tick) => {
+  return Array.from({ length: (daysMax * DAY_S) / stepS }, (_, tick) => {
     const timeS = tick * stepS;
     const active = injections.filter((injection) => isActive(injection, timeS));
     jobs = jobs.filter(({ endS }) => endS > timeS);

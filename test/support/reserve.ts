@@ -48,16 +48,11 @@ export interface OwnerTick {
   readonly lent: number;
 }
 
-/** All pools of a scenario under one reserve. `onTick` before each. */
-export function playScenario(
-  reserve: Reserve,
-  { stepS, ticks }: Scenario,
-  onTick: (timeS: number) => void = () => {},
-): OwnerTick[] {
+/** All pools of a scenario under one reserve. */
+export function playScenario(reserve: Reserve, { stepS, ticks }: Scenario): OwnerTick[] {
   const pools = ticks[0]!.map((_, index) => new OwnedPool(`pool-${index}`));
   return ticks.map((row, tick) => {
     const timeS = tick * stepS;
-    onTick(timeS);
     const sums = { arrived: 0, waited: 0, idle: 0, lent: 0 };
     const seen = row.flatMap((now, index) => {
       if (now === null) return [];

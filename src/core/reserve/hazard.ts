@@ -68,6 +68,8 @@ export class HazardModel {
 export class PoolHazard {
   /** By the point of the track's grid; of the idle levels only. */
   hazard = new Float64Array(0);
+  /** GPUs that are forecast to be claimed at the next tick. */
+  expectedArrivals = 0;
   #grid = slackGrid(0);
   #index = new Int32Array(0);
   #idle = 0;
@@ -101,6 +103,7 @@ export class PoolHazard {
     this.#grid = grid;
     this.#idle = idle;
     this.#points = pointsUpTo(grid, idle);
+    this.expectedArrivals = 0;
     writePoolFeatures(track, this.#features);
     for (let point = 0, at = 0; point < this.#points; point++) {
       writeLevelFeatures(track, grid[point]!, this.#features);
@@ -110,6 +113,8 @@ export class PoolHazard {
       for (const crossing of own.crossings)
         logit += this.#own.value[(this.#index[at++] = crossing.indexOf(this.#features))]!;
       this.hazard[point] = 1 / (1 + Math.exp(-logit));
+      const slackNext = Math.min(idle + 1, grid[point + 1] ?? Infinity);
+      this.expectedArrivals += (slackNext - grid[point]!) * this.hazard[point]!;
     }
   }
 }

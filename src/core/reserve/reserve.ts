@@ -3,6 +3,7 @@ import { HazardModel, type PoolHazard } from "./hazard.ts";
 import { lentLevel, type LevelHazards, type Prices } from "./lend-rule.ts";
 import { MedianStep } from "./median-step.ts";
 import { PoolTrack } from "./pool-track.ts";
+import { Rush } from "./rush.ts";
 import type { Limit, Shadow } from "./shadow.ts";
 import { Steering } from "./steering.ts";
 
@@ -21,13 +22,15 @@ export interface PoolReading {
 }
 
 /**
- * `owner_limit`, `penalty`: what the level hangs on. `announced`: the owner's calendar keeps it lower. `step_unknown`: a first tick
- * says nothing of the next one. `out_of_order`: the tick is not later than the one before. `unreadable`: a number is none.
+ * `owner_limit`, `penalty`: what the level hangs on. `announced`: the owner's calendar keeps it lower. `rush`: far more arrived than
+ * was forecast, nothing new is lent. `step_unknown`: a first tick says nothing of the next one. `out_of_order`: the tick is not
+ * later than the one before. `unreadable`: a number is none.
  */
 export type ReserveReason =
   | "owner_limit"
   | "penalty"
   | "announced"
+  | "rush"
   | "step_unknown"
   | "out_of_order"
   | "unreadable";
@@ -129,13 +132,15 @@ export class Reserve {
   }
 
   #lend({ pool, gpusTotal, lent }: PoolReading, prices: Prices, reason: ReserveReason): PoolLend {
-    const { track, hazard, known } = this.#pools.get(pool)!;
+    const { track, hazard, rush, known } = this.#pools.get(pool)!;
     if (!known) return { pool, lent: 0, reason: "unreadable" };
     const level = lentLevel(levelsOf(track, hazard), lent, prices);
     const untilS = this.#timeS + prices.stepS + this.#vacateS;
     const unclaimed = Math.floor(gpusTotal - this.#calendar.claimed(pool, this.#timeS, untilS) + ROUNDING);
-    if (level <= unclaimed) return { pool, lent: level, reason };
-    return { pool, lent: Math.max(0, unclaimed), reason: "announced" };
+    if (level > unclaimed && !(rush.isOn && lent < unclaimed))
+      return { pool, lent: Math.max(0, unclaimed), reason: "announced" };
+    if (level > lent && rush.isOn) return { pool, lent, reason: "rush" };
+    return { pool, lent: level, reason };
   }
 
   #observe(reading: PoolReading, stepS: number): void {
@@ -145,10 +150,12 @@ export class Reserve {
     if (!state.known) return;
     const { gpusTotal, evicted } = reading;
     const { demand, idle } = useOf(reading);
-    const { track, hazard, shadow } = state;
-    if (!afterGap) {
-      hazard.learn(idle);
+    const { track, hazard, rush, shadow } = state;
+    if (afterGap) rush.end();
+    else {
       const rise = Math.max(0, demand - track.demand.demand);
+      rush.observe(rise, hazard.expectedArrivals);
+      hazard.learn(idle);
       if (shadow !== null) this.#steering!.settle(shadow, idle, rise, evicted);
     }
     track.observe({ timeS: this.#timeS, gpusTotal, demand, idle, afterGap }, stepS);
@@ -160,7 +167,8 @@ export class Reserve {
     const known = this.#pools.get(name);
     if (known !== undefined) return known;
     const shadow = this.#steering?.newShadow() ?? null;
-    const pool = { track: new PoolTrack(), hazard: this.#model.newPool(), shadow, known: false };
+    const hazard = this.#model.newPool();
+    const pool = { track: new PoolTrack(), hazard, rush: new Rush(), shadow, known: false };
     this.#pools.set(name, pool);
     return pool;
   }
@@ -189,6 +197,7 @@ function levelsOf({ grid, idle }: PoolTrack, { hazard }: PoolHazard): LevelHazar
 interface PoolState {
   readonly track: PoolTrack;
   readonly hazard: PoolHazard;
+  readonly rush: Rush;
   shadow: Shadow | null;
   /** Its last reading could be read. */
   known: boolean;

@@ -2,9 +2,9 @@ import { candidatePrices, countMeetings, Shadow, type Limit } from "./shadow.ts"
 
 const DAY_S = 86_400;
 /** How far back the candidates are compared. */
-const HALF_LIFE_S = 5 * DAY_S;
+const HALF_LIFE_S = 2 * DAY_S;
 /** What was met above or below the limit is made good over so much of the usual arrivals. Shorter costs harvest, longer holds the limit late. */
-const REPAY_S = 5 * DAY_S;
+const REPAY_S = 4 * DAY_S;
 /** … but over no fewer than would meet so many at the limit: one burst is no trend. */
 const REPAY_MEETINGS = 10;
 /** The limit is aimed at within these factors, whatever is to be made good. */
