@@ -8,7 +8,9 @@ import { devices } from "./harvest/devices.ts";
 import { earth } from "./harvest/earth.ts";
 import type { Figures, Section } from "./harvest/figures.ts";
 import { jobs } from "./harvest/jobs.ts";
+import { poolScaling } from "./harvest/pool-scaling.ts";
 import { scaling } from "./harvest/scaling.ts";
+import { scenarios } from "./harvest/scenarios.ts";
 import { spot } from "./harvest/spot.ts";
 
 const sections: readonly Section[] = [
@@ -21,6 +23,8 @@ const sections: readonly Section[] = [
   command("pools", "earth", "earth.pools.csv.gz", 30),
   scaling,
   background,
+  poolScaling,
+  scenarios,
 ];
 
 export default {

@@ -1,11 +1,18 @@
-import { backtestPools } from "../../src/backtest/backtest-pools.ts";
+import { backtestPools, type PoolResult } from "../../src/backtest/backtest-pools.ts";
 import { defaultPoolRules } from "../../src/backtest/rules.ts";
-import { poolNetS, type PoolTally } from "../../src/backtest/score/pool-tally.ts";
+import { poolNetS } from "../../src/backtest/score/pool-tally.ts";
 import { readPoolTrace, type PoolTrace } from "../../src/backtest/trace/pool-trace.ts";
+import { bootstrap, ratioOf } from "../harness/bootstrap.ts";
 import { held, offBy, type Figures, type Section } from "./figures.ts";
 import { interpolate, type Point } from "./interpolate.ts";
+import { poolBlocks, type PoolBlock } from "./pool-blocks.ts";
 
+const dayS = 86_400;
 const shares = [0.25, 0.1, 0.05, 0.01];
+const waitedShare = ratioOf<PoolBlock>(
+  ({ waited }) => waited,
+  ({ arrivals }) => arrivals,
+);
 /** What an eviction counts, s. */
 const plannedS = Array.from({ length: 22 }, (_, step) => Math.round(900 * 1.5 ** step));
 
@@ -31,7 +38,7 @@ export const earth: Section = {
 function netFigures(trace: PoolTrace): Figures {
   return Object.fromEntries(
     [300, 900].flatMap((penaltyS) => {
-      const tally = play(trace, "learned", { penaltyS });
+      const { total: tally } = play(trace, "learned", { penaltyS });
       return [
         [`earthShareOfBound${penaltyS}`, poolNetS(tally, { ...defaultPoolRules, penaltyS }) / tally.boundS],
         [`earthEvictionsPerHour${penaltyS}`, tally.evictions / (tally.lentS / 3_600)],
@@ -43,19 +50,23 @@ function netFigures(trace: PoolTrace): Figures {
 /** Share of idle GPU-time lent, at the share of arriving GPUs that waited: one price for the whole trace. */
 function frontierFigures(trace: PoolTrace): Figures {
   const points = plannedS.map((s): Point => {
-    const tally = play(trace, `learned:${s}`);
-    return [tally.waited / tally.arrivals, tally.lentS / tally.idleS];
+    const { waited, arrivals, lentS, idleS } = play(trace, `learned:${s}`).total;
+    return [waited / arrivals, lentS / idleS];
   });
   return Object.fromEntries(shares.map((share) => [`earthLentAtWaited${share}`, interpolate(points, share)]));
 }
 
-/** The share set, and held by feedback. */
+/** The share set, and held by feedback; what chance makes of it, by days of pools. */
 function heldFigures(trace: PoolTrace): Figures {
   return Object.fromEntries(
     shares.flatMap((share) => {
-      const { waited, arrivals, lentS, idleS } = play(trace, "learned", { waitedShareMax: share });
+      const { total, decisions } = play(trace, "learned", { waitedShareMax: share });
+      const { waited, arrivals, lentS, idleS } = total;
+      const { low, high } = bootstrap(poolBlocks(trace, decisions, dayS), waitedShare);
       return [
         [`earthSet${share}Waited`, waited / arrivals],
+        [`earthSet${share}WaitedLow`, low],
+        [`earthSet${share}WaitedHigh`, high],
         [`earthSet${share}WaitedOffBy`, offBy(waited / arrivals, share)],
         [`earthSet${share}Lent`, lentS / idleS],
       ];
@@ -67,7 +78,7 @@ function play(
   trace: PoolTrace,
   policy: string,
   { penaltyS = defaultPoolRules.penaltyS, waitedShareMax = null as number | null } = {},
-): PoolTally {
+): PoolResult {
   const rules = { ...defaultPoolRules, penaltyS };
   const [result] = backtestPools(trace, [policy], {
     rules,
@@ -75,5 +86,5 @@ function play(
     meetingsPerGpuDayMax: null,
     seed: 1,
   });
-  return result!.total;
+  return result!;
 }

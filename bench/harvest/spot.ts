@@ -1,15 +1,24 @@
 import { backtestPools } from "../../src/backtest/backtest-pools.ts";
 import { defaultPoolRules } from "../../src/backtest/rules.ts";
-import { expandLevels } from "../../src/backtest/score/pool-levels.ts";
-import { poolSeries } from "../../src/backtest/score/pool-series.ts";
 import { readPoolTrace, type PoolTrace } from "../../src/backtest/trace/pool-trace.ts";
+import { bootstrap, ratioOf } from "../harness/bootstrap.ts";
 import { held, offBy, type Section } from "./figures.ts";
 import { interpolate, type Point } from "./interpolate.ts";
+import { poolBlocks, type PoolBlock } from "./pool-blocks.ts";
 
 /** Its demand exceeds its capacity most of the time. */
 const leftOut = "A10";
-const warmUpS = 14 * 86_400;
+const dayS = 86_400;
+const warmUpS = 14 * dayS;
 const shares = [0.1, 0.05, 0.02, 0.01];
+const violatedShare = ratioOf<PoolBlock>(
+  ({ violated }) => violated,
+  ({ ticks }) => ticks,
+);
+const offeredShare = ratioOf<PoolBlock>(
+  ({ lent }) => lent,
+  ({ idle }) => idle,
+);
 const sigmas = Array.from({ length: 71 }, (_, index) => index / 10);
 
 export const spot: Section = {
@@ -21,12 +30,16 @@ export const spot: Section = {
   },
   async measure(path) {
     const trace = without(await readPoolTrace(path), leftOut);
-    const nsigma = sigmas.map((n) => play(trace, `nsigma:${n}`));
+    const nsigma = sigmas.map((n) => pointOf(play(trace, `nsigma:${n}`)));
     return Object.fromEntries(
       shares.flatMap((share) => {
-        const [violated, offered] = play(trace, "learned:met", share);
+        const blocks = play(trace, "learned:met", share);
+        const [violated, offered] = pointOf(blocks);
+        const { low, high } = bootstrap(blocks, violatedShare);
         return [
           [`spotSet${share}Violated`, violated],
+          [`spotSet${share}ViolatedLow`, low],
+          [`spotSet${share}ViolatedHigh`, high],
           [`spotSet${share}OffBy`, offBy(violated, share)],
           [`spotSet${share}Offered`, offered],
           [`spotRatioToNsigmaAt${share}`, offered / interpolate(nsigma, violated)],
@@ -36,28 +49,20 @@ export const spot: Section = {
   },
 };
 
-/** After the warm-up: share of the pool-hours whose next hour's demand met a lent GPU, and share of the idle capacity lent. */
-function play(trace: PoolTrace, policy: string, waitedShareMax: number | null = null): Point {
-  const rules = defaultPoolRules;
+/** After the warm-up, by weeks of pools. */
+function play(trace: PoolTrace, policy: string, waitedShareMax: number | null = null): PoolBlock[] {
   const [result] = backtestPools(trace, [policy], {
-    rules,
+    rules: defaultPoolRules,
     waitedShareMax,
     meetingsPerGpuDayMax: null,
     seed: 1,
   });
-  const lines = Map.groupBy(result!.decisions, ({ pool }) => pool);
-  const sums = { ticks: 0, violated: 0, lent: 0, idle: 0 };
-  for (const series of poolSeries(trace, rules)) {
-    const { lent } = expandLevels(series, lines.get(series.pool) ?? []);
-    for (const [tick, timeS] of series.timesS.entries()) {
-      if (timeS < warmUpS || series.gapNext[tick] === 1) continue;
-      sums.ticks += 1;
-      sums.violated += lent[tick]! > series.idle[tick + 1]! ? 1 : 0;
-      sums.lent += lent[tick]!;
-      sums.idle += series.idle[tick]!;
-    }
-  }
-  return [sums.violated / sums.ticks, sums.lent / sums.idle];
+  return poolBlocks(trace, result!.decisions, 7 * dayS, warmUpS);
+}
+
+/** Share of the pool-hours whose next hour's demand met a lent GPU, and share of the idle capacity lent. */
+function pointOf(blocks: readonly PoolBlock[]): Point {
+  return [violatedShare(blocks), offeredShare(blocks)];
 }
 
 function without(trace: PoolTrace, pool: string): PoolTrace {

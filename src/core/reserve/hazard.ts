@@ -55,9 +55,10 @@ const CROSSINGS = shared.crossings.length + own.crossings.length;
 /** What all pools share of the forecast. */
 export class HazardModel {
   readonly #weights = new Weights(shared.length);
+  readonly #ownScratch = new Float32Array(own.length);
 
   newPool(): PoolHazard {
-    return new PoolHazard(this.#weights);
+    return new PoolHazard(this.#weights, new Weights(own.length, this.#ownScratch));
   }
 }
 
@@ -75,11 +76,12 @@ export class PoolHazard {
   #idle = 0;
   #points = 0;
   readonly #shared: Weights;
-  readonly #own = new Weights(own.length);
+  readonly #own: Weights;
   readonly #features = new Int32Array(features.length);
 
-  constructor(sharedWeights: Weights) {
+  constructor(sharedWeights: Weights, ownWeights: Weights) {
     this.#shared = sharedWeights;
+    this.#own = ownWeights;
   }
 
   /** What became of the levels that were forecast: so many are idle at the next tick. */

@@ -42,10 +42,11 @@ export class Weights {
   readonly #slope: Float32Array;
   readonly #touched: number[] = [];
 
-  constructor(length: number) {
+  /** `scratch`: zeros, as it is left after every step, so that many may share one. */
+  constructor(length: number, scratch = new Float32Array(length)) {
     this.value = new Float32Array(length);
     this.#squares = new Float32Array(length);
-    this.#slope = new Float32Array(length);
+    this.#slope = scratch;
   }
 
   addSlope(index: number, slope: number): void {
