@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import { seeded } from "../test/support/seeded.ts";
+import { seeded } from "../src/backtest/seeded.ts";
 
 /*
  * Generates examples/sample.devices.csv.gz: a made-up fleet with the statistics of a published one (Alibaba's GenAI inference

@@ -1,4 +1,4 @@
-import { seeded } from "../../test/support/seeded.ts";
+import { seeded } from "../../src/backtest/seeded.ts";
 
 /** The same seed gives the same fleet. */
 export class SeededRandom {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { OwnerState } from "../../src/core/device.ts";
 import { DeviceForecast, defaultDeviceForecastSettings } from "../../src/core/forecast/device-forecast.ts";
 import type { Reading } from "../../src/core/forecast/reading.ts";
-import { seeded } from "../support/seeded.ts";
+import { seeded } from "../../src/backtest/seeded.ts";
 
 const minuteMs = 60_000;
 const settings = { ...defaultDeviceForecastSettings, gapMs: 3 * minuteMs };
