@@ -9,6 +9,9 @@ import type { DeviceRules, PoolRules } from "./rules.ts";
  *
  * The order within a moment: the trace speaks first (owners return, guests are paused or evicted, budgets run out), then
  * `decide` is called once, then what it answered takes effect, in the order given, at the moment's time.
+ *
+ * Where guests are few, a lend is an offer: a guest comes when one waits, at once or up to the device's next sample, and with
+ * that the policy says again what it will lend.
  */
 
 // ---- devices: which GPU to lend ----
@@ -32,6 +35,11 @@ export interface DeviceMoment {
   /** The owner as the rules see them now: the last sample for up to `holdS`, then unknown. Of any device sampled so far. */
   readonly owner: (device: DeviceUuid) => OwnerState;
   readonly guest: (device: DeviceUuid) => GuestState;
+  /**
+   * Since the moment before, and of devices that no owner met: true, a guest has come by a lend that had waited for one; false, there is
+   * none, for none came or its work is done. Empty where the queue is saturated: a guest comes with each lend and stays.
+   */
+  readonly turnover: ReadonlyMap<DeviceUuid, boolean>;
 }
 
 export interface DeviceSample {

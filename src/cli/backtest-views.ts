@@ -1,10 +1,12 @@
 import type { DeviceBacktest } from "../backtest/backtest-devices.ts";
 import type { PoolResult } from "../backtest/backtest-pools.ts";
+import { guestTable } from "../backtest/report/guest-table.ts";
 import { deviceFigures, hours, poolFigures, ratio } from "../backtest/report/policy-tables.ts";
 import type { TimeBuckets } from "../backtest/report/time-buckets.ts";
 import type { DeviceRules, PoolRules } from "../backtest/rules.ts";
 import { poolNetS, type PoolTally } from "../backtest/score/pool-tally.ts";
 import { forecastLines, harvestLines } from "./backtest-charts.ts";
+import { queueLine, type QueueOrigin } from "./backtest-queue.ts";
 import type { Colors } from "./cli.ts";
 import { table } from "./table.ts";
 
@@ -13,14 +15,21 @@ const dayS = 86_400;
 
 /** What a backtest found, as JSON and as text; docs/backtest.md says what each figure means. */
 
-export function devicesJson({ bounds, deviceS, idleS, results }: DeviceBacktest, rules: DeviceRules) {
+export function devicesJson(
+  { bounds, deviceS, idleS, results }: DeviceBacktest,
+  rules: DeviceRules,
+  queue: QueueOrigin | null,
+) {
   return {
     shape: "devices",
     rules,
+    queue,
     bounds,
     overTime: { ...bucketsJson(results[0]?.harvest.buckets), idleS },
-    policies: results.map(({ policy, tally, harvest, forecast }) => ({
+    policies: results.map(({ policy, order, guests, tally, harvest, forecast }) => ({
       policy,
+      order,
+      guests,
       netS: tally.netS,
       grossS: tally.grossS,
       runningS: tally.runningS,
@@ -44,12 +53,16 @@ export function devicesJson({ bounds, deviceS, idleS, results }: DeviceBacktest,
   };
 }
 
-export function devicesText(paint: Colors, backtest: DeviceBacktest): string {
+export function devicesText(paint: Colors, backtest: DeviceBacktest, queue: QueueOrigin | null): string {
   const { bounds, results } = backtest;
   const { head, rows } = deviceFigures(backtest);
-  const harvests = results.map(({ policy, harvest: { buckets, netS } }) => ({ policy, buckets, netS }));
+  const harvests = results.map(({ name, harvest: { buckets, netS } }) => ({ policy: name, buckets, netS }));
+  const guests = guestTable(backtest);
   return [
     table(paint, head, rows),
+    ...(guests === null || queue === null
+      ? []
+      : ["", table(paint, guests.head, guests.rows), queueLine(queue)]),
     "",
     `idle ${hours(bounds.idleS)} GPU-h; nobody nets more than ${hours(bounds.novacateS)} without leaving before the owner comes,` +
       ` nor than ${hours(bounds.vacateS)} at all`,

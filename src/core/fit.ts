@@ -1,4 +1,4 @@
-import type { WaitingGuest } from "./guest.ts";
+import type { GuestSpec, WaitingGuest } from "./guest.ts";
 import type { PoolPolicy } from "./policy.ts";
 import type { ReasonCode } from "./reasons.ts";
 import type { CycleSettings } from "./snapshot.ts";
@@ -25,10 +25,18 @@ export interface Fit {
   readonly chanceFits: number;
 }
 
+/** Of a cycle's settings those that say what a window is worth, but not whether to wait. */
+export type FitSettings = Omit<CycleSettings, "tickMs">;
+
+/** What a guest says of its times. */
+interface TimedGuest extends Pick<WaitingGuest, "workedMs"> {
+  readonly spec: Pick<GuestSpec, "startMs" | "noticeMs" | "checkpointIntervalMs" | "durationHintMs">;
+}
+
 /** What a pool asks of a guest's times. */
 type PoolTimes = Pick<PoolPolicy, "firstRung" | "recallDeadlineMs">;
 
-export function timeNeed(guest: WaitingGuest, settings: CycleSettings): TimeNeed {
+export function timeNeed(guest: TimedGuest, settings: FitSettings): TimeNeed {
   const { startMs, noticeMs, checkpointIntervalMs, durationHintMs } = guest.spec;
   const remainingMs =
     durationHintMs === null
@@ -68,7 +76,7 @@ export function windowValueMs(
   curve: SurvivalCurve,
   need: TimeNeed,
   pool: PoolTimes,
-  settings: CycleSettings,
+  settings: FitSettings,
 ): number {
   if (need.noticeMs + settings.unheardMs >= pool.recallDeadlineMs) return -3;
   if (curve.survivalAt(need.leastMs) < settings.fitChanceMin) return -1;

@@ -8,8 +8,9 @@ import { numberArgument } from "./argument.ts";
 /** The forecast and the rule that production lends by, on the trace's clock. All pools are one owner's. */
 class LearnedDevices implements DevicePolicy {
   readonly #lending: DeviceLending;
-  /** Guests that ran when they were last looked at, with their pools. */
-  readonly #running = new Map<string, string>();
+  readonly #poolOf = new Map<string, string>();
+  /** Guests that ran when they were last looked at. */
+  readonly #running = new Set<string>();
   readonly #pausedAtS = new Map<string, number>();
 
   constructor(plannedMetS: number | null, { rules, meetingsPerGpuDayMax }: PolicyContext<DeviceRules>) {
@@ -31,12 +32,14 @@ class LearnedDevices implements DevicePolicy {
     const { timeS, samples, guest } = moment;
     const nowMs = timeS * 1_000;
     this.#countMeetings(moment);
-    for (const { pool, device, owner, utilPct, memoryUsedMib } of samples)
+    for (const { pool, device, owner, utilPct, memoryUsedMib } of samples) {
+      this.#poolOf.set(device, pool);
       this.#lending.observe({ pool, device, owner, utilPct, memoryUsedMib, atMs: nowMs });
+    }
     const fitting = new Set(samples.filter(({ fits }) => fits).map(({ device }) => device));
     this.#lending.settle(nowMs, (device) => fitting.has(device));
     const actions: DeviceAction[] = [];
-    for (const { device, pool, fits } of samples) {
+    for (const { device, fits } of samples) {
       const state = guest(device);
       const held: HeldGuest =
         state === "none" || state === "running"
@@ -44,9 +47,9 @@ class LearnedDevices implements DevicePolicy {
           : { state: "paused", forS: timeS - (this.#pausedAtS.get(device) ?? timeS) };
       const action = fits ? this.#lending.decide(device, held, nowMs) : null;
       if (action !== null) {
-        this.#took(device, pool, action, timeS);
+        this.#took(device, action, timeS);
         actions.push({ device, action, reason: reasons[action] });
-      } else if (state === "running") this.#running.set(device, pool);
+      } else if (state === "running") this.#running.add(device);
     }
     return actions;
   }
@@ -55,18 +58,22 @@ class LearnedDevices implements DevicePolicy {
     return this.#lending.curve(device, timeS * 1_000);
   }
 
-  #took(device: string, pool: string, action: DeviceDecision, timeS: number): void {
-    if (action === "lend" || action === "resume") this.#running.set(device, pool);
+  #took(device: string, action: DeviceDecision, timeS: number): void {
+    if (action === "lend" || action === "resume") this.#running.add(device);
     else this.#running.delete(device);
     if (action === "pause") this.#pausedAtS.set(device, timeS);
     else this.#pausedAtS.delete(device);
   }
 
   /** Guests that ran, and do not now though we did nothing. */
-  #countMeetings({ guest, owner }: DeviceMoment): void {
-    for (const [device, pool] of this.#running) {
+  #countMeetings({ guest, owner, turnover }: DeviceMoment): void {
+    for (const [device, holds] of turnover)
+      if (holds) this.#running.add(device);
+      else this.#running.delete(device);
+    for (const device of this.#running) {
       if (guest(device) === "running" && owner(device) === "idle") continue;
       this.#running.delete(device);
+      const pool = this.#poolOf.get(device)!;
       this.#lending.met(pool);
       if (guest(device) === "none") this.#lending.evicted(pool);
     }

@@ -8,6 +8,7 @@ import { page } from "./html/page.ts";
 import { reliabilityChart } from "./html/reliability-chart.ts";
 import { survivalChart } from "./html/survival-chart.ts";
 import { figuresTable, tableSection } from "./html/tables.ts";
+import { guestTable } from "./guest-table.ts";
 import type { Origin } from "./origin.ts";
 import { deviceFigures, hours } from "./policy-tables.ts";
 
@@ -20,6 +21,7 @@ export function deviceReport(
 ): string {
   const { idleS, results } = backtest;
   const [first] = results;
+  const guests = guestTable(backtest);
   const spanS = trace.timesS.at(-1)! - trace.timesS[0]!;
   return page({
     origin,
@@ -27,6 +29,7 @@ export function deviceReport(
     rules,
     body: [
       tableSection("Policies", figuresTable(deviceFigures(backtest))),
+      ...(guests === null ? [] : [tableSection("Guests", figuresTable(guests))]),
       tableSection("What nobody exceeds", boundsTable(backtest)),
       ...(first === undefined
         ? []
@@ -34,9 +37,9 @@ export function deviceReport(
             ...harvestCharts(
               first.harvest.buckets,
               idleS,
-              results.map(({ policy, harvest: { netS } }) => ({ policy, netS })),
+              results.map(({ name, harvest: { netS } }) => ({ policy: name, netS })),
             ),
-            mapChart(first.policy, deviceMap(trace, rules, first.decisions)),
+            mapChart(first.name, deviceMap(trace, rules, first.decisions)),
           ]),
       ...results.flatMap(({ policy, forecast }) =>
         forecast === null

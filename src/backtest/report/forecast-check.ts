@@ -55,6 +55,7 @@ export class ForecastCheck {
       get wakeAtS() {
         return policy.wakeAtS ?? Infinity;
       },
+      curve: (device, timeS) => policy.curve?.(device, timeS) ?? null,
     };
   }
 

@@ -25,8 +25,8 @@ export function deviceFigures({ bounds, deviceS, results }: DeviceBacktest): Fig
       "wasted",
       "violations",
     ],
-    rows: results.map(({ policy, tally }) => [
-      policy,
+    rows: results.map(({ name, tally }) => [
+      name,
       hours(tally.netS),
       hours(tally.grossS),
       share(tally.netS, bounds.novacateS),

@@ -5,6 +5,9 @@ import { DeviceLease, type EndCause, type LeaseWatch } from "./device-lease.ts";
 import type { DeviceTally } from "./device-tally.ts";
 import { OwnerTimeline } from "./owner-timeline.ts";
 
+/** At the very end of a pause's budget an idle sample still wins: what comes of it is seen a little later. */
+const justAfterS = 0.001;
+
 /**
  * One device under the rules: its owner, and at most one guest. All comes in order of time; at equal times the samples before the
  * actions. Between them a sample may lapse and a pause budget run out, both by themselves.
@@ -27,6 +30,16 @@ export class DeviceGame {
     if (this.#lease === null) return "none";
     if (this.#lease.pausedSinceS === null) return "running";
     return this.#lease.pausedByOwner ? "paused_by_owner" : "paused";
+  }
+
+  get lease(): DeviceLease | null {
+    return this.#lease;
+  }
+
+  /** Up to when nothing ends the guest but a sample or an action: at that time `advance` may find that its budget is spent or its device lost. */
+  get quietUntilS(): number {
+    const spentS = (this.#lease?.pausedSinceS ?? Infinity) + this.#rules.pauseBudgetS;
+    return Math.min(this.timeline.lapseS, spentS + Math.max(justAfterS, spentS * Number.EPSILON));
   }
 
   /** What has happened by itself up to now. */

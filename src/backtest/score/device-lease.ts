@@ -4,8 +4,11 @@ export type EndCause = "owner" | "vacated" | "unknown" | "trace_end";
 
 /** What an end costs, s. */
 export function endCostS(rules: DeviceRules, cause: EndCause): number {
-  const byOwner = cause === "owner" || (cause === "unknown" && rules.unknown === "evict");
-  return rules.vacateS + (byOwner ? rules.penaltyS : 0);
+  return rules.vacateS + (isEviction(rules, cause) ? rules.penaltyS : 0);
+}
+
+export function isEviction({ unknown }: DeviceRules, cause: EndCause): boolean {
+  return cause === "owner" || (cause === "unknown" && unknown === "evict");
 }
 
 /** Told of what guests did, lease by lease. */
@@ -55,6 +58,11 @@ export class DeviceLease {
 
   end(atS: number): void {
     if (this.pausedSinceS === null) this.#stop(atS);
+  }
+
+  /** When it will have run for so long if nothing comes between; Infinity while it is paused. */
+  ranAtS(ranS: number): number {
+    return this.pausedSinceS === null ? this.#runningSinceS + ranS - this.runningS : Infinity;
   }
 
   #stop(atS: number): void {

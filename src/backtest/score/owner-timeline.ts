@@ -21,6 +21,11 @@ export class OwnerTimeline {
     this.#onSegment = onSegment;
   }
 
+  /** When the owner becomes unknown, if no sample comes before; Infinity: they are. */
+  get lapseS(): number {
+    return this.#lapseS;
+  }
+
   /** A reading; NaN where a number is missing. */
   sample(atS: number, utilPct: number, memoryUsedMib: number): void {
     const { mode, busyPct, guestMib, deviceMib, holdS } = this.#rules;

@@ -5,7 +5,7 @@ import { readCsvLines, traceInvalid } from "../../telemetry/csv-lines.ts";
 export interface TraceColumns {
   /** By which they are in order. */
   readonly time: "time_s" | "submit_s";
-  /** Columns of names. The first says of whom the line speaks. */
+  /** Columns of names. The first says of whom the line speaks; there may be none where lines repeat. */
   readonly names: readonly string[];
   /** Whether it may speak of the same one again at the same time. */
   readonly repeats: boolean;
@@ -70,7 +70,7 @@ export async function* readTraceRows(
     const problem = fillRow(row, columns, places, fields);
     if (problem !== null) throw refuse(problem);
     row.timeS = timeS;
-    const key = row.names[0]!;
+    const key = row.names[0] ?? "";
     if (!columns.repeats && lastS.get(key) === timeS)
       throw refuse(`a second line of ${columns.names[0]!} ${key} at ${timeS} s`);
     lastS.set(key, timeS);

@@ -19,6 +19,7 @@ import { poolReport } from "../../backtest/report/pool-report.ts";
 import { readPoolTrace } from "../../backtest/trace/pool-trace.ts";
 import { writeText } from "../../backtest/write-text.ts";
 import { GleanerError } from "../../errors/gleaner-error.ts";
+import { parseOrders, queueFrom, type QueueOptions } from "../backtest-queue.ts";
 import { parseAskedTime, readDevices, type SourceOptions } from "../backtest-source.ts";
 import { jobsJson, jobsText } from "../backtest-job-views.ts";
 import { devicesJson, devicesText, poolsJson, poolsText } from "../backtest-views.ts";
@@ -26,7 +27,7 @@ import type { Cli } from "../cli.ts";
 import { countOption, durationOption, jsonOption, numberOption } from "../options.ts";
 import { TimeLeft } from "../time-left.ts";
 
-interface Options extends SourceOptions {
+interface Options extends SourceOptions, QueueOptions {
   readonly shape: Shape | "jobs";
   readonly policy: readonly string[];
   readonly recall: RecallMode;
@@ -36,11 +37,8 @@ interface Options extends SourceOptions {
   readonly pauseBudgetS: number;
   readonly guestMemMib: number;
   readonly deviceMemMib: number;
-  readonly load: number;
-  readonly checkpointS: number;
   readonly meetingsPerGpuDayMax?: number;
   readonly waitedShareMax?: number;
-  readonly seed: number;
   readonly decisions?: string;
   readonly html?: string;
   readonly json?: boolean;
@@ -48,6 +46,7 @@ interface Options extends SourceOptions {
 
 const policiesDefault = ["learned", "lend-all", "age:900", "age:1800", "clairvoyant"];
 const causalDefault = policiesDefault.filter((name) => name !== clairvoyant);
+const takesDefault = parseOrders("useful,random");
 const queryTimeoutMs = 30_000;
 const { penaltyS, startS, vacateS, pauseBudgetS, guestMib, deviceMib } = defaultDeviceRules;
 
@@ -101,15 +100,32 @@ Needs no controller.`,
     .addOption(
       numberOption("--device-mem-mib <MiB>", "of each device; traces do not tell", 0).default(deviceMib),
     )
+    .option(
+      "--guests <path>",
+      "devices: CSV file of the guests that come, instead of a queue that is never empty",
+    )
     .addOption(
-      numberOption("--load <x>", "jobs: of the clusters that they are played on", 0.01, 1).default(
-        defaultJobRules.load,
+      numberOption(
+        "--load <x>",
+        `devices: instead of such a file, guests drawn so that their work is this share of the idle time; jobs: owners' share of the clusters that they are played on (default: ${defaultJobRules.load})`,
+        0.01,
+        1,
       ),
     )
     .addOption(
-      numberOption("--checkpoint-s <s>", "jobs: between two checkpoints of a guest", 1).default(
-        defaultJobRules.checkpointS,
-      ),
+      new Option(
+        "--take <orders>",
+        "with either, of what may be lent a guest takes what; with commas between, as below",
+      )
+        .argParser(parseOrders)
+        .default(takesDefault, "useful,random"),
+    )
+    .addOption(
+      numberOption(
+        "--checkpoint-s <s>",
+        "jobs, --guests, --load: between two checkpoints of a guest",
+        1,
+      ).default(defaultJobRules.checkpointS),
     )
     .addOption(
       numberOption("--meetings-per-gpu-day-max <n>", "devices: how often a return may find a guest", 0),
@@ -125,7 +141,7 @@ Needs no controller.`,
     .addOption(
       numberOption("--until-s <s>", "read the trace up to this time only", 0).default(Infinity, "all of it"),
     )
-    .addOption(countOption("--seed <n>", "of whatever is random in a policy", 0).default(1))
+    .addOption(countOption("--seed <n>", "of whatever is random", 0).default(1))
     .option("--decisions <path>", "write what the policy (one) decided, as CSV")
     .option("--html <path>", "write a report with charts: one file that needs nothing else")
     .addOption(jsonOption())
@@ -138,6 +154,10 @@ async function run(cli: Cli, options: Options): Promise<void> {
     throw refused("--decisions takes one policy: name it with --policy");
   if (options.shape !== "devices" && options.recall === "pause")
     throw refused(`--recall pause is for traces of devices: ${options.shape} do not say which GPU idles`);
+  if (options.guests !== undefined && (options.load !== undefined || options.shape !== "devices"))
+    throw refused("--guests is for traces of devices, without --load");
+  if (options.load !== undefined && options.shape === "pools")
+    throw refused("--load is for traces of devices and of jobs");
   if (options.shape === "jobs" && options.html !== undefined)
     throw refused("--html is for traces of devices and of pools");
   if ((options.trace === undefined) === (options.prometheus === undefined))
@@ -163,15 +183,18 @@ async function runDevices(cli: Cli, options: Options, timeLeft: TimeLeft): Promi
     deviceMib: deviceMemMib,
   };
   const trace = await readDevices(options, timeLeft, cli.note);
-  const backtest = backtestDevices(trace, options.policy, contextOf(options, rules), (policy, done) =>
-    timeLeft.show(policy, done),
-  );
+  const source = await queueFrom(options, trace, rules);
+  const policies = source === null ? options.policy : causalUnlessNamed(options);
+  const onProgress = (policy: string, done: number) => timeLeft.show(policy, done);
+  const context = contextOf(options, rules);
+  const backtest = backtestDevices(trace, policies, context, onProgress, source?.queue);
+  const origin = source?.origin ?? null;
   if (options.decisions !== undefined)
     await writeDeviceDecisions(options.decisions, backtest.results[0]!.decisions);
   if (options.html !== undefined)
     await writeText(options.html, [deviceReport(trace, rules, backtest, originOf(cli, options))]);
-  if (options.json === true) cli.printJson(devicesJson(backtest, rules));
-  else cli.print(devicesText(cli.paint, backtest));
+  if (options.json === true) cli.printJson(devicesJson(backtest, rules, origin));
+  else cli.print(devicesText(cli.paint, backtest, origin));
 }
 
 async function runPools(cli: Cli, options: Options, timeLeft: TimeLeft): Promise<void> {
@@ -190,11 +213,11 @@ async function runPools(cli: Cli, options: Options, timeLeft: TimeLeft): Promise
 }
 
 async function runJobs(cli: Cli, options: Options, timeLeft: TimeLeft): Promise<void> {
-  const { penaltyS, startS, vacateS, load, checkpointS } = options;
+  const { penaltyS, startS, vacateS, load = defaultJobRules.load, checkpointS } = options;
   const rules = { ...defaultJobRules, penaltyS, startS, vacateS, load, checkpointS };
   if (options.trace === undefined) throw refused("--shape jobs needs --trace");
   if (options.decisions !== undefined) throw refused("--decisions is for devices and pools");
-  const policies = options.policy === policiesDefault ? causalDefault : options.policy;
+  const policies = causalUnlessNamed(options);
   const trace = await readJobTrace(options.trace, options.untilS);
   const backtest = backtestJobs(trace, policies, contextOf(options, rules), (policy, done) =>
     timeLeft.show(policy, done),
@@ -204,6 +227,11 @@ async function runJobs(cli: Cli, options: Options, timeLeft: TimeLeft): Promise<
 }
 
 const runs = { devices: runDevices, pools: runPools, jobs: runJobs };
+
+/** Where clairvoyant does not play. */
+function causalUnlessNamed({ policy }: Options): readonly string[] {
+  return policy === policiesDefault ? causalDefault : policy;
+}
 
 function originOf({ words }: Cli, { trace, prometheus }: Options): Origin {
   return originFrom(trace ?? prometheus!, words);
@@ -230,14 +258,22 @@ Policies:
   nsigma:N       pools: keep the mean and N deviations of the last day's demand free (Borg, EuroSys '21)
   max-peak[:N]   pools: as much, or the last day's 99th percentile, whichever is more
   gfs            pools: the hourly peaks' forecast, with a quota that feedback steers (ASPLOS '26)
-  clairvoyant    knows the future: the measure of the others; not of jobs
+  clairvoyant    knows the future: the measure of the others; not of jobs, nor with --guests or --load
 Jobs are played by the policies of pools.
+
+What a guest takes (--guests, --load), of the devices that the policy would lend just then:
+  useful         the one on which the policy's forecast expects most useful time for it
+  fit            as the matcher: the one of most value, and none on which it does not fit
+  longest-idle   the one that idles longest; also where the policy has no forecast
+  random         any
 
 Examples:
   $ gleaner backtest --trace examples/sample.devices.csv.gz
   $ gleaner backtest --trace week.csv.gz --policy learned,lend-all --recall pause --guest-mem-mib 16384
   $ gleaner backtest --trace pools.csv.gz --shape pools --policy learned,nsigma:2,clairvoyant --penalty-s 900
   $ gleaner backtest --trace jobs.csv.gz --shape jobs --load 0.8
+  $ gleaner backtest --trace week.csv.gz --load 0.5
+  $ gleaner backtest --trace week.csv.gz --guests guests.csv --take useful,longest-idle,random
   $ gleaner backtest --trace week.csv.gz --policy learned --decisions out.csv --json
   $ gleaner backtest --trace week.csv.gz --html report.html
   $ gleaner backtest --prometheus http://prometheus:9090 --since 7d --pool-label Hostname --keep week.csv.gz
