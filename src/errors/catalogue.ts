@@ -253,7 +253,7 @@ export const catalogue = {
     status: "INVALID_ARGUMENT",
     message: "{path}, line {line}: {problem}",
     remedy:
-      "A trace of devices has the columns time_s,device,pool,gpu_util_pct,mem_used_mib (docs/telemetry.md), one of pools time_s,pool,gpus_total,gpus_busy[,gpus_pending] (docs/backtest.md).",
+      "A trace of devices has the columns time_s,device,pool,gpu_util_pct,mem_used_mib (docs/telemetry.md), one of pools time_s,pool,gpus_total,gpus_busy[,gpus_pending], one of jobs submit_s,duration_s,gpus,pool, a file of guests submit_s,duration_s[,checkpoint_s] (docs/backtest.md).",
   },
   TRACE_TOO_LARGE: {
     status: "INVALID_ARGUMENT",

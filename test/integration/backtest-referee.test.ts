@@ -3,7 +3,9 @@ import { describe, expect, it } from "vitest";
 import { backtestDevices } from "../../src/backtest/backtest-devices.ts";
 import { backtestPools } from "../../src/backtest/backtest-pools.ts";
 import { writeDeviceDecisions, writePoolDecisions } from "../../src/backtest/decisions-csv.ts";
+import { guestsAtLoad } from "../../src/backtest/guests/guests-at-load.ts";
 import { defaultDeviceRules, defaultPoolRules } from "../../src/backtest/rules.ts";
+import { idleRuns } from "../../src/backtest/score/idle-runs.ts";
 import { readDeviceTrace } from "../../src/backtest/trace/device-trace.ts";
 import { readPoolTrace } from "../../src/backtest/trace/pool-trace.ts";
 import {
@@ -79,6 +81,36 @@ describe.skipIf(missing !== null)("our scores and the referee's", { timeout: 300
             ours.push(deviceFigures(trace, rules, tally));
           }
         }
+      const theirs = await askReferee(asked);
+      for (const [index, figures] of ours.entries())
+        expectSame(figures, theirs[index]!, JSON.stringify(asked[index]));
+    });
+  });
+
+  it("agree on real devices beside a queue that may be empty", async ({ skip }) => {
+    const path = realTrace("genai.devices.csv.gz");
+    if (path === null) skip("there are no ../shared/traces");
+    const trace = await readDeviceTrace(path!);
+    await withDirectory(async (dir) => {
+      const ours: Figures[] = [];
+      const asked: RefereeCase[] = [];
+      for (const mode of ["kill", "pause"] as const) {
+        const rules = { ...defaultDeviceRules, mode };
+        const guests = guestsAtLoad(idleRuns(trace, rules), 0.5, 300, 1);
+        const { results } = backtestDevices(
+          trace,
+          ["learned", "age:300", "lend-all"],
+          { ...context, rules },
+          () => {},
+          { guests, orders: ["useful"] },
+        );
+        for (const { tally, decisions } of results) {
+          const file = join(dir, `${asked.length}.csv`);
+          await writeDeviceDecisions(file, decisions);
+          asked.push({ shape: "devices", trace: path!, decisions: file, rules });
+          ours.push(deviceFigures(trace, rules, tally));
+        }
+      }
       const theirs = await askReferee(asked);
       for (const [index, figures] of ours.entries())
         expectSame(figures, theirs[index]!, JSON.stringify(asked[index]));

@@ -115,7 +115,7 @@ Needs no controller.`,
     .addOption(
       new Option(
         "--take <orders>",
-        "with either, of what may be lent a guest takes what; with commas between, as below",
+        "devices: which of those that may be lent a guest of these takes, one or more orders; they are listed below",
       )
         .argParser(parseOrders)
         .default(takesDefault, "useful,random"),
@@ -142,7 +142,10 @@ Needs no controller.`,
       numberOption("--until-s <s>", "read the trace up to this time only", 0).default(Infinity, "all of it"),
     )
     .addOption(countOption("--seed <n>", "of whatever is random", 0).default(1))
-    .option("--decisions <path>", "write what the policy (one) decided, as CSV")
+    .option(
+      "--decisions <path>",
+      "write what the policy (one) decided, as CSV; with --take by its first order",
+    )
     .option("--html <path>", "write a report with charts: one file that needs nothing else")
     .addOption(jsonOption())
     .addHelpText("after", help)
@@ -156,6 +159,12 @@ async function run(cli: Cli, options: Options): Promise<void> {
     throw refused(`--recall pause is for traces of devices: ${options.shape} do not say which GPU idles`);
   if (options.guests !== undefined && (options.load !== undefined || options.shape !== "devices"))
     throw refused("--guests is for traces of devices, without --load");
+  if (
+    options.take !== takesDefault &&
+    options.guests === undefined &&
+    (options.load === undefined || options.shape !== "devices")
+  )
+    throw refused("--take is for traces of devices with --guests or --load");
   if (options.load !== undefined && options.shape === "pools")
     throw refused("--load is for traces of devices and of jobs");
   if (options.shape === "jobs" && options.html !== undefined)
