@@ -22,7 +22,7 @@ import {
 } from "../../src/backtest/trace/device-trace.ts";
 import { curveOf, tableOf } from "../../src/core/survival-table.ts";
 import { binCount } from "../../src/core/survival-bins.ts";
-import { withDirectory } from "../support/backtest/figures.ts";
+import { deviceFigures, withDirectory } from "../support/backtest/figures.ts";
 import { deviceCase, type DeviceCase } from "../support/backtest/random-cases.ts";
 import { smallDeviceTrace } from "../support/backtest/small-traces.ts";
 
@@ -68,12 +68,9 @@ function policyOf(text: string, rules: DeviceRules): DevicePolicy {
 function play(
   trace: DeviceTrace,
   guests: Guests,
-  { rules = defaultDeviceRules, order = "longest_idle", policy = policyOf("lend-all", rules) } = {} as {
-    readonly rules?: DeviceRules;
-    readonly order?: WindowOrder;
-    readonly policy?: DevicePolicy;
-  },
+  how: { readonly rules?: DeviceRules; readonly order?: WindowOrder; readonly policy?: DevicePolicy } = {},
 ) {
+  const { rules = defaultDeviceRules, order = "longest_idle", policy = policyOf("lend-all", rules) } = how;
   return replayQueue(trace, rules, policy, guests, chooseBy(order, rules, seeded(1)), () => {}, nobody);
 }
 
@@ -209,7 +206,9 @@ describe("a queue that may be empty", () => {
             () => {},
             watch,
           );
-          expect({ ...playDecisions(trace, kase.rules, decisions) }, what).toEqual({ ...tally });
+          expect(deviceFigures(trace, kase.rules, playDecisions(trace, kase.rules, decisions)), what).toEqual(
+            deviceFigures(trace, kase.rules, tally),
+          );
           expect(tally.violations + tally.ignored, what).toBe(0);
           expect(
             decisions.map(({ timeS }) => timeS),
@@ -389,7 +388,7 @@ describe("guests at a load", () => {
     for (const load of [0.25, 0.9]) {
       const { durationS, submitS } = guestsAtLoad(runs, load, 300, 3);
       expect(durationS.reduce((total, workS) => total + workS, 0) / idleS / load).toBeCloseTo(1, 1);
-      expect([...submitS]).toEqual([...submitS.toSorted()]);
+      expect(submitS).toEqual(submitS.toSorted());
       expect(guestsAtLoad(runs, load, 300, 3).durationS).toEqual(durationS);
       expect(guestsAtLoad(runs, load, 300, 4).durationS).not.toEqual(durationS);
       const median = durationS.toSorted()[durationS.length >> 1]!;
