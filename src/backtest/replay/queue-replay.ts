@@ -1,4 +1,5 @@
 import { Heap } from "../../core/heap.ts";
+import type { SurvivalCurve } from "../../core/survival-table.ts";
 import type { Guest } from "../guests/guest.ts";
 import { GuestQueue } from "../guests/guest-queue.ts";
 import type { Guests } from "../guests/guests.ts";
@@ -49,14 +50,21 @@ interface Due {
   readonly device: string;
 }
 
+/** A device that the policy would lend. */
+interface Offer {
+  readonly reason: string;
+  /** How long it was believed to stay idle when that was first asked; undefined: not asked yet, null: nobody knows. */
+  curve: SurvivalCurve | null | undefined;
+}
+
 class QueuePlay {
   readonly #table: DeviceTable;
   readonly #policy: DevicePolicy;
   readonly #choose: Choose;
   readonly #queue: GuestQueue;
   readonly #decisions: DeviceDecision[] = [];
-  /** By device, with the policy's reasons. */
-  readonly #offers = new Map<string, string>();
+  /** By device. */
+  readonly #offers = new Map<string, Offer>();
   readonly #due = new Heap<Due>(
     (one, other) => one.atS < other.atS || (one.atS === other.atS && one.nth < other.nth),
   );
@@ -143,7 +151,7 @@ class QueuePlay {
       const { device, reason } = action;
       const game = this.#table.game(device);
       if (action.action === "lend" && game !== undefined && this.#canLend(device, nowS)) {
-        this.#offers.set(device, reason);
+        this.#offers.set(device, { reason, curve: undefined });
         this.#turnover.set(device, false);
       } else if (action.action === "vacate" && this.#offers.delete(device)) continue;
       else this.#act(nowS, action);
@@ -155,7 +163,11 @@ class QueuePlay {
     const { waiting } = this.#queue;
     if (waiting.length === 0 || this.#offers.size === 0) return;
     const devices = this.#lendable(nowS);
-    const curveOf = once((device: string) => this.#policy.curve?.(device, nowS) ?? null);
+    const curveOf = (device: string) => {
+      const offer = this.#offers.get(device)!;
+      if (offer.curve === undefined) offer.curve = this.#policy.curve?.(device, nowS) ?? null;
+      return offer.curve;
+    };
     let refused = 0;
     for (const guest of waiting.slice(0, devices.length + refusedMax)) {
       if (devices.length === 0 || refused === refusedMax) return;
@@ -169,7 +181,7 @@ class QueuePlay {
   }
 
   #lend(guest: Guest, device: string, nowS: number): void {
-    const reason = this.#offers.get(device)!;
+    const { reason } = this.#offers.get(device)!;
     this.#offers.delete(device);
     this.#queue.start(guest, device, nowS);
     this.#act(nowS, { device, action: "lend", reason });
@@ -205,14 +217,4 @@ class QueuePlay {
     this.#due.add({ atS, nth: this.#noted++, device });
     this.#dueS.set(device, atS);
   }
-}
-
-/** Asks for each device but once. */
-function once<T>(ask: (device: string) => T): (device: string) => T {
-  const answers = new Map<string, T>();
-  return (device) => {
-    let answer = answers.get(device);
-    if (answer === undefined) answers.set(device, (answer = ask(device)));
-    return answer;
-  };
 }
