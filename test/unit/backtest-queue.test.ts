@@ -5,7 +5,6 @@ import { backtestDevices } from "../../src/backtest/backtest-devices.ts";
 import type { Guest } from "../../src/backtest/guests/guest.ts";
 import { guestsAtLoad } from "../../src/backtest/guests/guests-at-load.ts";
 import type { Guests } from "../../src/backtest/guests/guests.ts";
-import { readGuests } from "../../src/backtest/guests/read-guests.ts";
 import { chooseBy, windowOrders, type WindowOrder } from "../../src/backtest/guests/window-order.ts";
 import { lendAllDevices } from "../../src/backtest/policies/lend-all.ts";
 import { choosePolicy } from "../../src/backtest/policies/registry.ts";
@@ -15,14 +14,11 @@ import { replayQueue } from "../../src/backtest/replay/queue-replay.ts";
 import { defaultDeviceRules, type DeviceRules } from "../../src/backtest/rules.ts";
 import { idleRuns } from "../../src/backtest/score/idle-runs.ts";
 import { seeded } from "../../src/backtest/seeded.ts";
-import {
-  DeviceTraceBuilder,
-  readDeviceTrace,
-  type DeviceTrace,
-} from "../../src/backtest/trace/device-trace.ts";
+import { readDeviceTrace, type DeviceTrace } from "../../src/backtest/trace/device-trace.ts";
 import { curveOf, tableOf } from "../../src/core/survival-table.ts";
 import { binCount } from "../../src/core/survival-bins.ts";
 import { deviceFigures, withDirectory } from "../support/backtest/figures.ts";
+import { guestsOf, traceOf, type Line } from "../support/backtest/few-guests.ts";
 import { deviceCase, type DeviceCase } from "../support/backtest/random-cases.ts";
 import { smallDeviceTrace } from "../support/backtest/small-traces.ts";
 
@@ -30,28 +26,6 @@ const seeds = Array.from({ length: 60 }, (_, seed) => seed);
 const causal = ["learned", "lend-all", "age:100"];
 const owners = { meetingsPerGpuDayMax: null, waitedShareMax: null, seed: 1 };
 const nobody = { ran() {}, ended() {} };
-
-type Line = readonly [submitS: number, durationS: number, checkpointS?: number];
-
-function guestsOf(...lines: readonly Line[]): Guests {
-  return {
-    submitS: Float64Array.from(lines, ([submitS]) => submitS),
-    durationS: Float64Array.from(lines, ([, durationS]) => durationS),
-    checkpointS: Float64Array.from(lines, ([, , checkpointS = 300]) => checkpointS),
-  };
-}
-
-/** A device a letter, a minute a character: `.` idle, `x` busy, ` ` no reading. */
-function traceOf(readings: Readonly<Record<string, string>>): DeviceTrace {
-  const trace = new DeviceTraceBuilder();
-  const minutes = Math.max(...Object.values(readings).map((text) => text.length));
-  for (let minute = 0; minute < minutes; minute++)
-    for (const [device, text] of Object.entries(readings)) {
-      const reading = text[minute] ?? " ";
-      if (reading !== " ") trace.add(60 * minute, device, "p", reading === "x" ? 90 : 0, 100);
-    }
-  return trace.build();
-}
 
 function caseTrace({ csv }: DeviceCase, untilS = Infinity): Promise<DeviceTrace> {
   return withDirectory(async (dir) => {
@@ -373,72 +347,6 @@ describe("which device a guest takes", () => {
       "lend-all, random",
     ]);
     expect(() => backtestDevices(trace, ["clairvoyant"], context, () => {}, queue)).toThrow("never empty");
-  });
-});
-
-describe("guests at a load", () => {
-  it("bring so much work as is said, and the same for the same seed", () => {
-    const trace = smallDeviceTrace(
-      Array.from({ length: 40 }, (_, index) => `gpu-${index}`),
-      "p",
-      3_000,
-    );
-    const runs = idleRuns(trace, defaultDeviceRules);
-    const idleS = runs.flat().reduce((total, { beginS, endS }) => total + endS - beginS, 0);
-    for (const load of [0.25, 0.9]) {
-      const { durationS, submitS } = guestsAtLoad(runs, load, 300, 3);
-      expect(durationS.reduce((total, workS) => total + workS, 0) / idleS / load).toBeCloseTo(1, 1);
-      expect(submitS).toEqual(submitS.toSorted());
-      expect(guestsAtLoad(runs, load, 300, 3).durationS).toEqual(durationS);
-      expect(guestsAtLoad(runs, load, 300, 4).durationS).not.toEqual(durationS);
-      const median = durationS.toSorted()[durationS.length >> 1]!;
-      expect(median / 900).toBeCloseTo(1, 1);
-    }
-  });
-
-  it("come only while something idles", () => {
-    const runs = idleRuns(
-      traceOf({ a: `${"x".repeat(60)}${".".repeat(600)}${"x".repeat(60)}` }),
-      defaultDeviceRules,
-    );
-    const { submitS } = guestsAtLoad(runs, 1, 300, 1);
-    expect(submitS.length).toBeGreaterThan(5);
-    for (const atS of submitS) {
-      expect(atS).toBeGreaterThanOrEqual(3_600);
-      expect(atS).toBeLessThanOrEqual(39_600);
-    }
-  });
-});
-
-describe("a file of guests", () => {
-  const read = (text: string) =>
-    withDirectory(async (dir) => {
-      await writeFile(join(dir, "guests.csv"), text);
-      return readGuests(join(dir, "guests.csv"), 300);
-    });
-
-  it("may name checkpoints, for each guest or for none", async () => {
-    expect(await read("duration_s,submit_s\n60,0\n90.5,0\n")).toEqual(guestsOf([0, 60], [0, 90.5]));
-    expect(await read("submit_s,duration_s,checkpoint_s\n5,60,20\n7,90,\n")).toEqual(
-      guestsOf([5, 60, 20], [7, 90]),
-    );
-  });
-
-  it.each([
-    ["submit_s,duration_s\n", "line 2: no line of data"],
-    ["submit_s,seconds\n0,1\n", '"seconds" is no column'],
-    ["submit_s\n0\n", "the column duration_s is missing"],
-    ["submit_s,duration_s\n5,1\n4,1\n", "line 3: submit_s goes back from 5 to 4"],
-    ["submit_s,duration_s\n0,-1\n", 'line 2: duration_s is "-1"'],
-    ["submit_s,duration_s\n0,\n", 'line 2: duration_s is ""'],
-    ["submit_s,duration_s\nNaN,1\n", 'line 2: submit_s is "NaN"'],
-    ["submit_s,duration_s,checkpoint_s\n0,1,0\n", 'line 2: checkpoint_s is "0"'],
-    ["submit_s,duration_s\n0,1,2\n", "line 2: 3 fields instead of 2"],
-  ])("that is broken is refused with its line: %j", async (text, problem) => {
-    await expect(read(text)).rejects.toMatchObject({
-      code: "TRACE_INVALID",
-      message: expect.stringContaining(problem) as string,
-    });
   });
 });
 
