@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { seeded } from "../test/support/seeded.ts";
+import { seeded } from "../src/backtest/seeded.ts";
 import { randomInstance, tangledInstance, type Instance } from "../test/support/victims/instances.ts";
 import { readFleetTraces, traceFiles, traceInstance } from "../test/support/victims/trace-instances.ts";
 import type { Bench } from "./harness/bench.ts";

@@ -25,9 +25,6 @@ export interface Fit {
   readonly chanceFits: number;
 }
 
-/** Of a cycle's settings those that say what a window is worth, but not whether to wait. */
-export type FitSettings = Omit<CycleSettings, "tickMs">;
-
 /** What a guest says of its times. */
 interface TimedGuest extends Pick<WaitingGuest, "workedMs"> {
   readonly spec: Pick<GuestSpec, "startMs" | "noticeMs" | "checkpointIntervalMs" | "durationHintMs">;
@@ -36,7 +33,7 @@ interface TimedGuest extends Pick<WaitingGuest, "workedMs"> {
 /** What a pool asks of a guest's times. */
 type PoolTimes = Pick<PoolPolicy, "firstRung" | "recallDeadlineMs">;
 
-export function timeNeed(guest: TimedGuest, settings: FitSettings): TimeNeed {
+export function timeNeed(guest: TimedGuest, settings: CycleSettings): TimeNeed {
   const { startMs, noticeMs, checkpointIntervalMs, durationHintMs } = guest.spec;
   const remainingMs =
     durationHintMs === null
@@ -76,7 +73,7 @@ export function windowValueMs(
   curve: SurvivalCurve,
   need: TimeNeed,
   pool: PoolTimes,
-  settings: FitSettings,
+  settings: CycleSettings,
 ): number {
   if (need.noticeMs + settings.unheardMs >= pool.recallDeadlineMs) return -3;
   if (curve.survivalAt(need.leastMs) < settings.fitChanceMin) return -1;

@@ -1,4 +1,4 @@
-import { seeded } from "./seeded.ts";
+import { seeded } from "../../src/backtest/seeded.ts";
 
 /** One pool of an owner at one tick, GPUs; null where telemetry was lost. */
 export type PoolTick = { readonly total: number; readonly demand: number } | null;

@@ -1,6 +1,6 @@
 import { Reserve, type PoolReading, type ReserveSettings } from "../../src/core/reserve/reserve.ts";
 import type { Scenario } from "./pool-scenarios.ts";
-import { seeded } from "./seeded.ts";
+import { seeded } from "../../src/backtest/seeded.ts";
 
 export interface Tick {
   readonly timeS: number;

@@ -15,12 +15,11 @@ import { defaultDeviceRules, type DeviceRules } from "../../src/backtest/rules.t
 import { idleRuns } from "../../src/backtest/score/idle-runs.ts";
 import { seeded } from "../../src/backtest/seeded.ts";
 import { readDeviceTrace, type DeviceTrace } from "../../src/backtest/trace/device-trace.ts";
-import { curveOf, tableOf } from "../../src/core/survival-table.ts";
-import { binCount } from "../../src/core/survival-bins.ts";
 import { deviceFigures, withDirectory } from "../support/backtest/figures.ts";
 import { guestsOf, traceOf, type Line } from "../support/backtest/few-guests.ts";
 import { deviceCase, type DeviceCase } from "../support/backtest/random-cases.ts";
 import { smallDeviceTrace } from "../support/backtest/small-traces.ts";
+import { steadyCurve } from "../support/snapshots.ts";
 
 const seeds = Array.from({ length: 60 }, (_, seed) => seed);
 const causal = ["learned", "lend-all", "age:100"];
@@ -296,8 +295,7 @@ describe("a queue that may be empty", () => {
 describe("which device a guest takes", () => {
   const guest = { durationS: 3_000, checkpointS: 300, doneS: 0 } as Guest;
   /** Owners come back at a constant rate, once in so many s. */
-  const curve = (everyS: number) =>
-    curveOf(tableOf(new Float64Array(binCount).fill(1 / (1_000 * everyS))), 0);
+  const curve = (everyS: number) => steadyCurve(1_000 * everyS);
   const curves: Readonly<Record<string, ReturnType<typeof curve>>> = {
     a: curve(100),
     b: curve(5_000),

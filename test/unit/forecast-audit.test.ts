@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ForecastAudit } from "../../src/core/forecast/forecast-audit.ts";
 import { Calibrations } from "../../src/core/forecast/calibration.ts";
 import type { SurvivalCurve } from "../../src/core/survival-curve.ts";
-import { seeded } from "../support/seeded.ts";
+import { seeded } from "../../src/backtest/seeded.ts";
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;

@@ -5,7 +5,7 @@ import { OwnerForecast } from "../../src/controller/owner-forecast.ts";
 import { CostsMeter } from "../../src/core/forecast/costs-meter.ts";
 import { createLogger } from "../../src/runtime/log.ts";
 import { pool } from "../support/snapshots.ts";
-import { seeded } from "../support/seeded.ts";
+import { seeded } from "../../src/backtest/seeded.ts";
 
 const log = createLogger({ name: "test", level: "silent" });
 

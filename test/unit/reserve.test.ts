@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Reserve, type PoolReading, type ReserveSettings } from "../../src/core/reserve/reserve.ts";
 import { play, randomWalk, type Tick } from "../support/reserve.ts";
-import { seeded } from "../support/seeded.ts";
+import { seeded } from "../../src/backtest/seeded.ts";
 
 const settings: ReserveSettings = { penaltyS: 300, vacateS: 10, limit: { counts: "waited", max: 0.1 } };
 

@@ -6,7 +6,7 @@ import type { VictimDevice } from "../../src/core/victim-device.ts";
 import { greedyWays } from "../../src/core/victims-greedy.ts";
 import { chooseVictims } from "../../src/core/victims.ts";
 import { realTrace } from "../support/backtest/referee.ts";
-import { seeded } from "../support/seeded.ts";
+import { seeded } from "../../src/backtest/seeded.ts";
 import { below, pick, randomInstance, tangledInstance, type Instance } from "../support/victims/instances.ts";
 import { leastCostMs } from "../support/victims/judge.ts";
 import { readFleetTraces, traceFiles, traceInstance } from "../support/victims/trace-instances.ts";

@@ -1,6 +1,7 @@
 import { defaults } from "../../config/defaults.ts";
-import { timeNeed, windowValueMs, type FitSettings } from "../../core/fit.ts";
-import type { SurvivalCurve } from "../../core/survival-table.ts";
+import { timeNeed, windowValueMs } from "../../core/fit.ts";
+import type { CycleSettings } from "../../core/snapshot.ts";
+import type { SurvivalCurve } from "../../core/survival-curve.ts";
 import type { DevicePolicy } from "../policy.ts";
 import type { DeviceRules } from "../rules.ts";
 import type { Guest } from "./guest.ts";
@@ -37,7 +38,7 @@ export function chooseBy(order: WindowOrder, rules: DeviceRules, random: () => n
           const curve = curveOf(device);
           if (curve === null) return -Infinity;
           // Whether to wait for another look at the owner is the policy's own question: it has offered the device.
-          const valueMs = windowValueMs(curve, Infinity, need, times[rules.mode], settingsOf(rules));
+          const valueMs = windowValueMs(curve, need, times[rules.mode], settingsOf(rules));
           return valueMs > 0 ? valueMs : -Infinity;
         });
       };
@@ -71,13 +72,12 @@ function needOf({ durationS, checkpointS, doneS }: Guest, rules: DeviceRules) {
   return timeNeed({ spec, workedMs: 1_000 * doneS }, settingsOf(rules));
 }
 
-function settingsOf({ penaltyS, resumeS }: DeviceRules): FitSettings {
+function settingsOf({ penaltyS, resumeS }: DeviceRules): CycleSettings {
   return {
     fitChanceMin: defaults.forecast.fitChanceMin,
     evictionPenaltyMs: 1_000 * penaltyS,
     pausePenaltyMs: 1_000 * resumeS,
     unheardMs: 0,
-    checkpointIntervalMs: defaults.guest.checkpointIntervalMs,
     horizonMs: defaults.forecast.horizonMs,
   };
 }

@@ -1,5 +1,5 @@
 import { Heap } from "../../core/heap.ts";
-import type { SurvivalCurve } from "../../core/survival-table.ts";
+import type { SurvivalCurve } from "../../core/survival-curve.ts";
 import type { Guest } from "../guests/guest.ts";
 import { GuestQueue } from "../guests/guest-queue.ts";
 import type { Guests } from "../guests/guests.ts";
