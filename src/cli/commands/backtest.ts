@@ -38,6 +38,7 @@ interface Options extends SourceOptions, QueueOptions {
   readonly guestMemMib: number;
   readonly deviceMemMib: number;
   readonly meetingsPerGpuDayMax?: number;
+  readonly meetingsPerGpuDay?: number;
   readonly waitedShareMax?: number;
   readonly decisions?: string;
   readonly html?: string;
@@ -130,6 +131,7 @@ Needs no controller.`,
     .addOption(
       numberOption("--meetings-per-gpu-day-max <n>", "devices: how often a return may find a guest", 0),
     )
+    .addOption(numberOption("--meetings-per-gpu-day <n>", "the same, in short", 0).hideHelp())
     .addOption(
       numberOption(
         "--waited-share-max <x>",
@@ -247,7 +249,8 @@ function originOf({ words }: Cli, { trace, prometheus }: Options): Origin {
 }
 
 function contextOf<Rules>(options: Options, rules: Rules): PolicyContext<Rules> {
-  const { meetingsPerGpuDayMax = null, waitedShareMax = null, seed } = options;
+  const { meetingsPerGpuDay = null, meetingsPerGpuDayMax = meetingsPerGpuDay } = options;
+  const { waitedShareMax = null, seed } = options;
   return { rules, meetingsPerGpuDayMax, waitedShareMax, seed };
 }
 
