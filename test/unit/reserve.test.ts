@@ -108,6 +108,8 @@ describe("Reserve", () => {
   });
 
   it.each([
+    { stepS: 1, days: 0.25, rate: 5, counts: "waited", max: 0.1 },
+    { stepS: 15, days: 3, rate: 5, counts: "waited", max: 0.1 },
     { stepS: 300, days: 60, rate: 5, counts: "waited", max: 0.05 },
     { stepS: 300, days: 60, rate: 5, counts: "waited", max: 0.25 },
     { stepS: 3_600, days: 120, rate: 20, counts: "met", max: 0.05 },

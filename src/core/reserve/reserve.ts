@@ -52,6 +52,8 @@ export interface ReserveSettings {
 
 /** Hazards by which a rule picks are low in part by error: it plans with a penalty that is so much larger than the books'. */
 const CAUTION = 1.25;
+/** Of a step: what a loan must earn in it beyond its risk, for the hand-back, at most. Loans last, and steps may be shorter than a hand-back. */
+const HAND_BACK_PART = 1 / 6;
 /** s; for what is measured in days, until the first step is known. */
 const STEP_GUESS_S = 60;
 /** GPUs: demand is a sum of parts, and not exact. */
@@ -126,7 +128,7 @@ export class Reserve {
       stepS,
       takenS: met ? penaltyS : Math.max(limitS, penaltyS),
       meetingS: met ? limitS : 0,
-      lendS: this.#vacateS,
+      lendS: Math.min(this.#vacateS, stepS * HAND_BACK_PART),
     };
     return { prices, reason: met || limitS > penaltyS ? "owner_limit" : "penalty" };
   }
