@@ -125,6 +125,17 @@ describe("Reserve at run time", () => {
     expect(reserve.decide(timeS + 300, [reading(20)])[0]!.reason).toBe("owner_limit");
   });
 
+  it("lends nothing new in a rush, calls nobody back for it, and goes on when it is over", () => {
+    const { reserve, timeS } = quiet(null);
+    const answers = [2, 62, 30, 30, 30, 30, 30, 30].map(
+      (busy, tick) => reserve.decide(timeS + tick * 300, [reading(busy, { lent: tick === 0 ? 0 : 2 })])[0]!,
+    );
+    expect(answers[0]!.reason).toBe("penalty");
+    expect(answers[2]).toEqual({ pool: "a", lent: 2, reason: "rush" });
+    expect(answers.at(-1)!.reason).toBe("penalty");
+    expect(answers.at(-1)!.lent).toBeGreaterThan(2);
+  });
+
   it("lends none of what an owner announced, from the tick before on, and takes an announcement back", () => {
     const { reserve, timeS } = quiet(null);
     const lentAt = (tick: number) => reserve.decide(timeS + tick * 300, [reading(20)])[0]!;
