@@ -13,7 +13,8 @@ export const scenarios: Section = {
     names.flatMap((name) => [0.25, 0.1].map((share) => [`${keyOf(name, share)}OffBy`, held])),
   ),
   async measure() {
-    return Object.assign({}, ...names.flatMap((name) => shares.map((share) => figuresOf(name, share))));
+    const figures = names.flatMap((name) => shares.map((share) => figuresOf(name, share)));
+    return Object.fromEntries(figures.flatMap((each) => Object.entries(each)));
   },
 };
 
