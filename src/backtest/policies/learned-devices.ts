@@ -8,7 +8,9 @@ import { numberArgument } from "./argument.ts";
 /** The forecast and the rule that production lends by, on the trace's clock. All pools are one owner's. */
 class LearnedDevices implements DevicePolicy {
   readonly #lending: DeviceLending;
-  readonly #poolOf = new Map<string, string>();
+  readonly #rules: DeviceRules;
+  /** Of each device, its pool and the time of its last reading, s. */
+  readonly #read = new Map<string, { readonly pool: string; readonly atS: number }>();
   /** Guests that ran when they were last looked at. */
   readonly #running = new Set<string>();
   readonly #pausedAtS = new Map<string, number>();
@@ -25,6 +27,7 @@ class LearnedDevices implements DevicePolicy {
       plannedMetS,
       limit: meetingsPerGpuDayMax === null ? null : { owner: "", perGpuDayMax: meetingsPerGpuDayMax },
     };
+    this.#rules = rules;
     this.#lending = new DeviceLending(rules.holdS * 1_000, () => terms);
   }
 
@@ -33,7 +36,7 @@ class LearnedDevices implements DevicePolicy {
     const nowMs = timeS * 1_000;
     this.#countMeetings(moment);
     for (const { pool, device, owner, utilPct, memoryUsedMib } of samples) {
-      this.#poolOf.set(device, pool);
+      this.#read.set(device, { pool, atS: timeS });
       this.#lending.observe({ pool, device, owner, utilPct, memoryUsedMib, atMs: nowMs });
     }
     const fitting = new Set(samples.filter(({ fits }) => fits).map(({ device }) => device));
@@ -65,15 +68,21 @@ class LearnedDevices implements DevicePolicy {
     else this.#pausedAtS.delete(device);
   }
 
-  /** Guests that ran, and do not now though we did nothing. */
-  #countMeetings({ guest, owner, turnover }: DeviceMoment): void {
+  /**
+   * Guests that stood still or ended since they were last looked at, though we did nothing. That a device was lost to sight
+   * counts as the rules have it: it pauses a guest as an owner would, or ends it without anybody having met it.
+   */
+  #countMeetings({ timeS, guest, owner, turnover }: DeviceMoment): void {
+    const { mode, holdS } = this.#rules;
     for (const [device, holds] of turnover)
       if (holds) this.#running.add(device);
       else this.#running.delete(device);
     for (const device of this.#running) {
-      if (guest(device) === "running" && owner(device) === "idle") continue;
+      const { pool, atS } = this.#read.get(device)!;
+      const wasLost = owner(device) === "unknown" || timeS - atS > holdS;
+      if (guest(device) === "running" && owner(device) === "idle" && !wasLost) continue;
       this.#running.delete(device);
-      const pool = this.#poolOf.get(device)!;
+      if (wasLost && mode === "kill") continue;
       this.#lending.met(pool);
       if (guest(device) === "none") this.#lending.evicted(pool);
     }

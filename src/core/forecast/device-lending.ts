@@ -42,6 +42,8 @@ interface Pool {
   meetings: number;
   evictions: number;
   terms: LendingTerms;
+  /** What a meeting costs without the price of the owner's number. */
+  metS: number;
   costs: LeaseCosts;
   /** Devices of it were rated since the last renewal. */
   isDue: boolean;
@@ -113,11 +115,15 @@ export class DeviceLending {
       const { hazard, atMs } = this.#forecast.outlook(uuid)!;
       onRated(uuid, atMs);
       const price = this.#limitedOf(pool.terms)?.price;
-      if (price !== undefined && mayLend(uuid)) price.saw(hazard, this.#forecast.intervalMs(name) / 1_000);
+      if (price === undefined || !mayLend(uuid)) return;
+      const intervalS = this.#forecast.intervalMs(name) / 1_000;
+      // What a meeting costs by itself keeps guests from the others, whatever the price.
+      if (hazard * pool.metS <= intervalS) price.saw(hazard, intervalS);
     };
     yield* this.#forecast.settling(nowMs, rated);
     for (const [name, pool] of this.#pools) {
       pool.terms = this.#termsOf(name);
+      pool.metS = metSOf(pool);
       pool.costs = this.#costsOf(pool);
       const chain = this.#forecast.chain(name);
       if (chain === null) this.#pools.delete(name);
@@ -184,12 +190,10 @@ export class DeviceLending {
     for (const [key, { devices }] of this.#limited) if (devices === 0) this.#limited.delete(key);
   }
 
-  #costsOf({ terms, meetings, evictions }: Pool): LeaseCosts {
-    const { startS, endS, evictedS, resumeS, plannedMetS } = terms;
-    const metS =
-      terms.met === "kill" ? evictedS : resumeS + (evictions / meetings) * (evictedS + endS + startS);
+  #costsOf({ terms, metS }: Pool): LeaseCosts {
+    const { startS, endS, lostS } = terms;
     const priceS = this.#limitedOf(terms)?.price.priceS ?? 0;
-    return { start: startS, end: endS, met: Math.max(plannedMetS ?? metS, priceS), lost: terms.lostS };
+    return { start: startS, end: endS, met: Math.max(metS, priceS), lost: lostS };
   }
 
   #poolOf(name: string): Pool {
@@ -201,6 +205,7 @@ export class DeviceLending {
       meetings: believedMeetings,
       evictions: believedEvictions,
       terms,
+      metS: 0,
       costs: { start: 0, end: 0, met: 0, lost: 0 },
       isDue: false,
       renewedMs: NaN,
@@ -219,4 +224,10 @@ export class DeviceLending {
     }
     return limited;
   }
+}
+
+function metSOf({ terms, meetings, evictions }: Pool): number {
+  const { met, startS, endS, evictedS, resumeS, plannedMetS } = terms;
+  if (plannedMetS !== null) return plannedMetS;
+  return met === "kill" ? evictedS : resumeS + (evictions / meetings) * (evictedS + endS + startS);
 }

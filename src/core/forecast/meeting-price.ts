@@ -1,30 +1,42 @@
-const hourMs = 3_600_000;
+import { MetByPrice } from "./met-by-price.ts";
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
-/** Prices that are weighed, s: from the least on, each so much higher in its logarithm than the one before. */
-const leastPriceS = 10;
-const logStep = 0.2;
-const priceCount = 50;
-/** What was seen counts half after this time: a price that holds for a day lends where it costs owners least. */
-const halfLifeMs = dayMs;
-/** What is owed, or was spared, is made good within this time. */
-const repayMs = 6 * hourMs;
-/** While it is, the goal stays within these multiples of the owner's number. */
+/** What is owed is made good within this time, and what was spared is spent. */
+const repayMs = 4 * hourMs;
+/** No more is spared up than the number allows in this time. */
+const sparedMsMax = 8 * hourMs;
+/** Spared before the first day, so that the busy hours of a day that ends quietly do not go to waste. */
+const sparedAtStartMs = 0.75 * hourMs;
+/** The goal stays within these multiples of the owner's number. */
 const goalLeast = 0.1;
 const goalMost = 2;
+/** Over an hour no more is to be expected than this multiple of the goal, … */
+const hourMost = 1.2;
+/** … and over a few minutes than this one of the number: meetings are cheapest when they are spread. */
+const rushMost = 2;
+/** How meetings differ from what the hazards of the lent devices say is learned with this half-life, … */
+const biasHalfLifeMs = 6 * hourMs;
+/** … and so many that came as expected are believed beside what was seen. */
+const believedMeetings = 30;
 
 /**
- * Holds an owner's number of meetings per GPU-day by the price of a meeting that the plan reckons with. For each of many
- * prices it follows how many meetings guests would have on the devices that are worth lending at it, and takes the lowest
- * that keeps the number; what came otherwise than expected is owed and made good.
+ * Holds an owner's number of meetings per GPU-day by the price of a meeting that the plan reckons with: the lowest at which
+ * the number is kept, by what was seen over a day, so that lending goes where it costs owners least; higher while the last
+ * hour or the last minutes have more meetings to expect. What came otherwise than expected is owed and made good.
  */
 export class MeetingPrice {
   readonly #perGpuDayMax: number;
-  /** Meetings expected on the devices that are lent at each price, per GPU-day watched; both fade. */
-  readonly #expected = new Float64Array(priceCount);
-  #gpuDays = 0;
-  #owed = 0;
-  /** Devices watched in the last step. */
-  #devices = 0;
+  readonly #day = new MetByPrice(dayMs);
+  readonly #hour = new MetByPrice(hourMs);
+  readonly #minutes = new MetByPrice(3 * minuteMs);
+  /** Since the last call of `took`. */
+  #now = new MetByPrice(dayMs);
+  /** For how long the number would have to rest; negative: so much was spared. */
+  #owedMs = -sparedAtStartMs;
+  #met = believedMeetings;
+  #expected = believedMeetings;
 
   constructor(perGpuDayMax: number) {
     this.#perGpuDayMax = perGpuDayMax;
@@ -32,29 +44,33 @@ export class MeetingPrice {
 
   /** So many returns found a guest since the last call, while `devices` were watched for `elapsedMs`. */
   took(meetings: number, devices: number, elapsedMs: number): void {
-    const left = 2 ** (-elapsedMs / halfLifeMs);
-    for (let i = 0; i < priceCount; i++) this.#expected[i]! *= left;
-    const gpuDays = (devices * elapsedMs) / dayMs;
-    this.#gpuDays = this.#gpuDays * left + gpuDays;
-    this.#devices = devices;
-    const most = (this.#perGpuDayMax * (devices * repayMs)) / dayMs;
-    this.#owed = Math.max(-most, this.#owed + meetings - this.#perGpuDayMax * gpuDays);
+    const left = 2 ** (-elapsedMs / biasHalfLifeMs);
+    this.#met = fade(this.#met, left) + meetings;
+    this.#expected = fade(this.#expected, left) + this.#now.expectedAt(this.priceS);
+    this.#now = new MetByPrice(dayMs);
+    for (const span of [this.#day, this.#hour, this.#minutes]) span.watched(devices, elapsedMs);
+    const perDayMax = this.#perGpuDayMax * devices;
+    if (perDayMax === 0) return;
+    this.#owedMs = Math.max(-sparedMsMax, this.#owedMs + (meetings * dayMs) / perDayMax - elapsedMs);
   }
 
   /** An idle device that a guest might be on, until its next reading. */
   saw(hazard: number, intervalS: number): void {
-    const dearest = Math.log(intervalS / (hazard * leastPriceS)) / logStep;
-    for (let i = 0; i < priceCount && i <= dearest; i++) this.#expected[i]! += hazard;
+    for (const span of [this.#now, this.#day, this.#hour, this.#minutes]) span.saw(hazard, intervalS);
   }
 
   /** What a meeting is to cost in the plan, s; 0 where the number is kept anyway. */
   get priceS(): number {
-    const repay = (this.#owed * dayMs) / (Math.max(1, this.#devices) * repayMs);
-    const max = this.#perGpuDayMax;
-    const goal = Math.min(max * goalMost, Math.max(max * goalLeast, max - repay));
-    const allowed = goal * this.#gpuDays;
-    let lowest = 0;
-    while (lowest < priceCount - 1 && this.#expected[lowest]! > allowed) lowest++;
-    return lowest === 0 ? 0 : leastPriceS * Math.exp(logStep * lowest);
+    const goal = Math.min(goalMost, Math.max(goalLeast, 1 - this.#owedMs / repayMs));
+    const unit = (this.#perGpuDayMax * this.#expected) / this.#met;
+    return Math.max(
+      this.#day.priceFor(goal * unit),
+      this.#hour.priceFor(hourMost * goal * unit),
+      this.#minutes.priceFor(rushMost * unit),
+    );
   }
+}
+
+function fade(meetings: number, left: number): number {
+  return believedMeetings + (meetings - believedMeetings) * left;
 }
