@@ -9,6 +9,7 @@ import { probability } from "./logistic.ts";
 import { PoolHistory } from "./pool-history.ts";
 import { horizonsMs } from "./questions.ts";
 import type { Reading } from "./reading.ts";
+import { ReturnSurprise } from "./return-surprise.ts";
 import { Slots } from "./slots.ts";
 import { WindowCurve } from "./window-curve.ts";
 import { WindowTable } from "./window-table.ts";
@@ -41,6 +42,7 @@ export interface Outlook {
 interface Pool {
   readonly history: PoolHistory;
   readonly chain: HazardChain;
+  readonly surprise: ReturnSurprise;
   /** Made anew once in an interval. */
   table: WindowTable | null;
   readonly alike: AlikeCurves;
@@ -96,11 +98,13 @@ export class DeviceForecast {
   observe(reading: Reading): void {
     const { atMs, owner } = reading;
     const device = this.#deviceOf(reading);
-    const { history, chain } = this.#pools.get(device.pool)!;
+    const { history, chain, surprise } = this.#pools.get(device.pool)!;
     if (!(atMs > this.#histories.of(device.slot)[F.lastAtMs]!)) return;
     const seen = this.#histories.observe(device.slot, atMs, owner, reading.utilPct, reading.memoryUsedMib);
-    if (seen.returned !== null && this.#ratings.of(device.slot)[ratedAtMs] === atMs - seen.elapsedMs) {
+    const [ratedMs, perMinute] = this.#ratings.of(device.slot) as unknown as [number, number];
+    if (seen.returned !== null && ratedMs === atMs - seen.elapsedMs) {
       const offset = Math.log(seen.elapsedMs / minuteMs);
+      surprise.took(seen.returned, probability(perMinute + offset), atMs);
       this.#model.add(device.pool, this.#rows.of(device.slot), seen.returned, offset, atMs);
     }
     if (seen.lost) chain.lost();
@@ -178,6 +182,11 @@ export class DeviceForecast {
     return this.#pools.get(pool)?.devices ?? 0;
   }
 
+  /** Far more of the pool's owners come back these minutes than was expected. */
+  isRush(pool: string, nowMs: number): boolean {
+    return this.#pools.get(pool)?.surprise.isRush(nowMs) ?? false;
+  }
+
   /** null: no device of such a pool. */
   chain(pool: string): HazardChain | null {
     return this.#pools.get(pool)?.chain ?? null;
@@ -253,7 +262,9 @@ export class DeviceForecast {
     if (pool === undefined) {
       const chain = new HazardChain(this.#settings.chainHalfLifeMs, atMs);
       const alike = new AlikeCurves();
-      pool = { history: new PoolHistory(), chain, table: null, alike, renewedMs: atMs, devices: 0 };
+      const surprise = new ReturnSurprise();
+      const history = new PoolHistory();
+      pool = { history, chain, surprise, table: null, alike, renewedMs: atMs, devices: 0 };
       this.#pools.set(name, pool);
     }
     pool.devices += 1;

@@ -148,6 +148,8 @@ export class DeviceLending {
     const outlook = this.outlook(device, nowMs);
     const pool = outlook === null ? undefined : this.#pools.get(outlook.pool);
     if (outlook === null || pool === undefined) return null;
+    // What brings the owners is not in the forecast; guests that run are left to the recall ladder.
+    if (guest.state === "none" && this.#forecast.isRush(outlook.pool, nowMs)) return null;
     const worthS = pool.stop.worth(outlook.logOdds);
     const { terms, costs } = pool;
     if (terms.met === "kill") return decideKill(worthS, guest, costs);
