@@ -29,5 +29,6 @@ export function lendingTerms(policy: PoolPolicy, costs: GuestCosts, settings: Se
     pauseBudgetS: policy.pauseBudgetMs / 1_000,
     plannedMetS: null,
     limit: perGpuDayMax === null ? null : { owner, perGpuDayMax },
+    keptFree: false,
   };
 }

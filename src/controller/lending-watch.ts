@@ -4,8 +4,10 @@ import type { DeviceUuid } from "../core/device.ts";
 import { CostsMeter } from "../core/forecast/costs-meter.ts";
 import type { LendingTerms } from "../core/forecast/device-lending.ts";
 import type { Settlement } from "../core/ledger-event.ts";
+import { isLendWindowOpen } from "../core/policy-window.ts";
 import { isLive, type Lease } from "../core/lease.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { weekMinuteIn } from "../runtime/local-time.ts";
 import type { Fleet } from "./fleet.ts";
 import { believedCosts, lendingTerms } from "./lending-terms.ts";
 import type { LiveGuests } from "./live-guests.ts";
@@ -32,8 +34,12 @@ export class LendingWatch implements LendingRules {
   }
 
   termsOf(pool: string): LendingTerms {
-    const { signals, settings } = this.#parts;
-    return lendingTerms(signals.policyOf(pool), this.#costs.costs, settings);
+    const { signals, settings, clock } = this.#parts;
+    const policy = signals.policyOf(pool);
+    const terms = lendingTerms(policy, this.#costs.costs, settings);
+    const leftMs = clock.wallMs() + terms.endS * 1_000;
+    const isOpen = isLendWindowOpen(policy.windows, (timeZone) => weekMinuteIn(timeZone, leftMs));
+    return { ...terms, keptFree: !isOpen };
   }
 
   mayLend(uuid: DeviceUuid): boolean {

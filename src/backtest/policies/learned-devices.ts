@@ -26,6 +26,7 @@ class LearnedDevices implements DevicePolicy {
       pauseBudgetS: rules.pauseBudgetS,
       plannedMetS,
       limit: meetingsPerGpuDayMax === null ? null : { owner: "", perGpuDayMax: meetingsPerGpuDayMax },
+      keptFree: false,
     };
     this.#rules = rules;
     this.#lending = new DeviceLending(rules.holdS * 1_000, () => terms);

@@ -23,6 +23,8 @@ export interface LendingTerms {
   readonly plannedMetS: number | null;
   /** null: the owner sets no limit. */
   readonly limit: MeetingsLimit | null;
+  /** By the owner's calendar the devices are to be free within the time of a hand-back: nothing is lent, guests leave. */
+  readonly keptFree: boolean;
 }
 
 /** Pools under one limit share a price, so that an owner's meetings are spent where they earn most. */
@@ -148,6 +150,7 @@ export class DeviceLending {
     const outlook = this.outlook(device, nowMs);
     const pool = outlook === null ? undefined : this.#pools.get(outlook.pool);
     if (outlook === null || pool === undefined) return null;
+    if (pool.terms.keptFree) return guest.state === "none" ? null : "vacate";
     // What brings the owners is not in the forecast; guests that run are left to the recall ladder.
     if (guest.state === "none" && this.#forecast.isRush(outlook.pool, nowMs)) return null;
     const worthS = pool.stop.worth(outlook.logOdds);
