@@ -1,5 +1,6 @@
 import type { Settings } from "../config/settings.ts";
 import type { Lease } from "../core/lease.ts";
+import type { PoolPolicy } from "../core/policy.ts";
 import type { LeaseStep } from "../api/convert/lease.ts";
 import { Reserve, type PoolReading } from "../core/reserve/reserve.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -17,10 +18,18 @@ interface PoolReservesParts {
   readonly clock: Clock;
 }
 
+/** One owner's pools that do the same to guests, under the strictest of their numbers. */
 interface Owner {
   readonly reserve: Reserve;
-  /** Ticks in which none of its pools had a limit are not counted: then it is dropped. */
-  isUsed: boolean;
+  max: number;
+  readonly pools: Set<string>;
+}
+
+interface Limited {
+  /** Of one of them. */
+  readonly policy: PoolPolicy;
+  max: number;
+  readonly pools: string[];
 }
 
 interface Count {
@@ -32,8 +41,8 @@ interface Count {
 
 /**
  * How many devices of a pool may be lent at once, so that owners who take some hardly ever meet a guest: their policies'
- * `waitedShareMax`, held by one reserve for all pools of an owner that say the same. Asked once in a sampling
- * interval; what is lent beyond the answer leaves.
+ * `waitedShareMax`, held by one reserve for all pools of an owner. Asked once in a sampling interval; what is lent
+ * beyond the answer leaves.
  */
 export class PoolReserves {
   readonly #parts: PoolReservesParts;
@@ -65,42 +74,63 @@ export class PoolReserves {
   }
 
   async tick(): Promise<void> {
-    const { signals, settings, clock, moves } = this.#parts;
+    const { settings, clock, moves } = this.#parts;
     const timeS = (clock.monotonicMs() * settings.forecast.speed) / 1_000;
     const counts = await this.#count();
-    const evicted = new Map(this.#evicted);
-    this.#evicted.clear();
-    const readings = new Map<Owner, PoolReading[]>();
-    for (const owner of this.#owners.values()) owner.isUsed = false;
-    for (const [pool, { total, known, busy, lent }] of counts) {
-      if (signals.policyOf(pool).waitedShareMax === null) continue;
-      const owner = this.#ownerOf(pool);
-      owner.isUsed = true;
-      if (known * 2 < total) {
-        this.#lost.add(pool);
-        continue;
+    const owners = this.#limitsOf(counts.keys());
+    for (const key of this.#owners.keys()) if (!owners.has(key)) this.#owners.delete(key);
+    const limited = new Set<string>();
+    for (const [key, { policy, max, pools }] of owners) {
+      const owner = this.#ownerOf(key, policy, max);
+      for (const pool of owner.pools) if (!pools.includes(pool)) this.#forget(owner, pool);
+      const readings = pools.flatMap((pool) => this.#readingOf(pool, counts.get(pool)!) ?? []);
+      for (const pool of pools) {
+        owner.pools.add(pool);
+        limited.add(pool);
       }
-      const reading = {
-        pool,
-        gpusTotal: known,
-        gpusBusy: busy,
-        gpusPending: 0,
-        lent,
-        evicted: evicted.get(pool) ?? 0,
-        afterGap: this.#lost.delete(pool),
-      };
-      const list = readings.get(owner);
-      if (list === undefined) readings.set(owner, [reading]);
-      else list.push(reading);
-    }
-    for (const [key, { isUsed }] of this.#owners) if (!isUsed) this.#owners.delete(key);
-    for (const pool of this.#levels.keys()) if (!counts.has(pool)) this.#levels.delete(pool);
-    for (const [{ reserve }, list] of readings)
-      for (const { pool, lent } of reserve.decide(timeS, list)) {
+      for (const { pool, lent } of owner.reserve.decide(timeS, readings)) {
         this.#levels.set(pool, lent);
         const over = counts.get(pool)!.lent - lent;
         if (over > 0) moves.leave(pool, over);
       }
+    }
+    for (const pool of this.#levels.keys()) if (!limited.has(pool)) this.#levels.delete(pool);
+    this.#evicted.clear();
+  }
+
+  /** By owner, and what their returns do to guests. */
+  #limitsOf(pools: Iterable<string>): Map<string, Limited> {
+    const owners = new Map<string, Limited>();
+    for (const pool of pools) {
+      const policy = this.#parts.signals.policyOf(pool);
+      const max = policy.waitedShareMax;
+      if (max === null) continue;
+      const key = `${policy.firstRung === "pause"} ${policy.owner}`;
+      const known = owners.get(key);
+      if (known === undefined) owners.set(key, { policy, max, pools: [pool] });
+      else {
+        known.max = Math.min(known.max, max);
+        known.pools.push(pool);
+      }
+    }
+    return owners;
+  }
+
+  /** null: too little is known of the pool. */
+  #readingOf(pool: string, { total, known, busy, lent }: Count): PoolReading | null {
+    if (known * 2 < total) {
+      this.#lost.add(pool);
+      return null;
+    }
+    const evicted = this.#evicted.get(pool) ?? 0;
+    const afterGap = this.#lost.delete(pool);
+    return { pool, gpusTotal: known, gpusBusy: busy, gpusPending: 0, lent, evicted, afterGap };
+  }
+
+  #forget(owner: Owner, pool: string): void {
+    owner.pools.delete(pool);
+    owner.reserve.forget(pool);
+    this.#lost.delete(pool);
   }
 
   /** An owner's recall, hold or hint is demand like work on a device; of what is lent that counts where the owner is away. */
@@ -125,20 +155,21 @@ export class PoolReserves {
     return counts;
   }
 
-  #ownerOf(pool: string): Owner {
-    const { signals, settings } = this.#parts;
-    const policy = signals.policyOf(pool);
-    const max = policy.waitedShareMax!;
-    const { met, evictedS, resumeS, endS } = lendingTerms(policy, believedCosts(settings), settings);
-    const key = `${max} ${met} ${policy.owner}`;
-    let owner = this.#owners.get(key);
-    if (owner === undefined) {
-      const { speed } = settings.forecast;
-      const penaltyS = (met === "pause" ? resumeS : evictedS) * speed;
-      const limit = { counts: "waited", max } as const;
-      owner = { reserve: new Reserve({ penaltyS, vacateS: endS * speed, limit }), isUsed: true };
-      this.#owners.set(key, owner);
+  #ownerOf(key: string, policy: PoolPolicy, max: number): Owner {
+    const limit = { counts: "waited", max } as const;
+    const known = this.#owners.get(key);
+    if (known !== undefined) {
+      if (known.max !== max) known.reserve.setLimit(limit);
+      known.max = max;
+      return known;
     }
+    const { settings } = this.#parts;
+    const { met, evictedS, resumeS, endS } = lendingTerms(policy, believedCosts(settings), settings);
+    const { speed } = settings.forecast;
+    const penaltyS = (met === "pause" ? resumeS : evictedS) * speed;
+    const reserve = new Reserve({ penaltyS, vacateS: endS * speed, limit });
+    const owner = { reserve, max, pools: new Set<string>() };
+    this.#owners.set(key, owner);
     return owner;
   }
 }

@@ -20,9 +20,10 @@ function rig(waitedShareMax: number | null) {
     fleet.addDevice({ uuid, host: "host-1", pool: "pool-1", model: "H100", index, memoryTotalMib: null });
   const left: [string, number][] = [];
   const policy = { ...pool("pool-1").policy, waitedShareMax };
+  const policyOf = () => ({ ...policy });
   const reserves = new PoolReserves({
     fleet,
-    signals: { policyOf: () => policy, standsAgainst: () => null } as unknown as OwnerSignals,
+    signals: { policyOf, standsAgainst: () => null } as unknown as OwnerSignals,
     moves: { leave: (name: string, devices: number) => void left.push([name, devices]) } as GuestMoves,
     settings,
     clock: clock as never,
@@ -92,6 +93,27 @@ describe("a pool's reserve", () => {
       expect(devices).toBeGreaterThan(0);
     }
     expect(reserves.lentMaxOf("pool-1")).toBeLessThan(10);
+  });
+
+  it("follows an owner who sets another number, and keeps what it has learned", async () => {
+    const { reserves, tick, policy } = rig(0.5);
+    const play = async () => {
+      let sum = 0;
+      for (let n = 0; n < 1_000; n++) {
+        await tick(n % 37 < 9 ? 8 : 5);
+        sum += reserves.lentMaxOf("pool-1")!;
+      }
+      return sum;
+    };
+    await play();
+    const loose = await play();
+    policy.waitedShareMax = 0.02;
+    expect(await play()).toBeLessThan(loose * 0.9);
+    policy.waitedShareMax = null;
+    await tick(5);
+    expect(reserves.lentMaxOf("pool-1")).toBeNull();
+    policy.waitedShareMax = 0.5;
+    expect(reserves.lentMaxOf("pool-1")).toBe(0);
   });
 
   it("I6: says nothing new where most of the pool is not known", async () => {
