@@ -1,4 +1,4 @@
-import { guestSpec, type PlannedGuest, type Scenario, wholeDevice } from "./scenario.ts";
+import { guestSpec, type PlannedGuest, type Scenario, wholeDevice } from "./plan.ts";
 import type { Random } from "./world/random.ts";
 
 /** Share of the runs that it is added to. */

@@ -1,5 +1,5 @@
 import { play } from "./run.ts";
-import type { Scenario } from "./scenario.ts";
+import type { Scenario } from "./plan.ts";
 
 /** Runs that a search may cost. */
 const runsMax = 300;

@@ -1,4 +1,4 @@
-import type { PlannedGuest, Scenario } from "./scenario.ts";
+import type { PlannedGuest, Scenario } from "./plan.ts";
 import { compareTokens, type FencingToken } from "../../src/core/lease.ts";
 import type { LeaseRecord } from "../../src/agent/disk/lease-record.ts";
 import type { GuestProcess, Witness } from "./world/guests.ts";
