@@ -8,6 +8,7 @@ import { specFromProto } from "../api/convert/guest.ts";
 import type { Cause } from "../core/ladder-state.ts";
 import { resumeObstacle } from "../core/ladder.ts";
 import { isLive } from "../core/lease.ts";
+import { standingDemand } from "../core/owner-demand.ts";
 import type { Rung } from "../core/policy.ts";
 import { asGleanerError } from "../errors/gleaner-error.ts";
 import type {
@@ -125,7 +126,9 @@ export class Commands {
         if (demand === undefined || demand.deadlineMs === 0) this.#pause(runner, demand, nowMs);
         return;
       case "vacate": {
-        const { noticeMs, reason } = message.value;
+        const { noticeMs, reason, early } = message.value;
+        // To leave it would be thawed, in front of the owner.
+        if (early && standingDemand(runner.record.ladder.demands, nowMs) !== null) return;
         runner.dispatch({ type: "vacate", noticeMs, cause: causeOf(demand, reason, nowMs) });
         return;
       }

@@ -92,7 +92,8 @@ export const defaults = {
     noticeMs: 10 * second,
     checkpointIntervalMs: 5 * minute,
     retries: 0,
-    evictionsMax: 100,
+    /** What leaves before its owner comes counts too. */
+    evictionsMax: 1_000,
     /** After a failure or an eviction: first and longest wait before the next attempt. */
     backoffMsMin: second,
     backoffMsMax: 5 * minute,

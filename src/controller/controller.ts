@@ -55,7 +55,11 @@ export async function runController(
 
   const believed = believedCosts(settings);
   const standbyRules = {
-    termsOf: (pool: string) => lendingTerms(configuredPolicy(settings, pool), believed, settings),
+    // What owners allow is spent by the leader alone.
+    termsOf: (pool: string) => ({
+      ...lendingTerms(configuredPolicy(settings, pool), believed, settings),
+      limit: null,
+    }),
     mayLend: () => false,
   };
   const forecast = new OwnerForecast({ settings, standby: standbyRules, clock, log });

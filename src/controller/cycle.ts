@@ -130,7 +130,7 @@ export class Cycle {
     const decisions = await decider.decide(snapshot);
     metrics.cycleSeconds.observe((clock.monotonicMs() - begunMs) / 1_000);
     await this.#writeUnlent(snapshot, decisions);
-    this.#parts.moves.order();
+    await this.#parts.moves.order();
     // 4 validate, 5 apply; 6 what was not lent simply stays at the heads, with its reason in `last`
     const heads = new Map(snapshot.guests.map((guest) => [guest.id, guest]));
     await this.#lend(decisions.lends, heads);

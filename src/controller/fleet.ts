@@ -31,8 +31,10 @@ export interface LiveLease {
   workedMs: number;
   /** null: since it was paused, nobody has asked for it to go on. */
   resume: ResumeWish | null;
-  /** To whom it was said that the guest is to stand still or to leave before the owner comes; null: since its last step, to nobody. */
-  asked: AgentSession | null;
+  /** What was asked of it before its owner comes, and of whom; null: since its last step nothing. */
+  asked: { readonly session: AgentSession; readonly move: "pause" | "vacate" } | null;
+  /** Its owner's return found it at work, since it last began or went on. */
+  met: boolean;
   /** Monotonic; what the agent was last known to honour. */
   renewedAtMs: number;
   /** The books do not know it: its term is not renewed any more, so that its agent ends it. */
@@ -104,6 +106,7 @@ export class Fleet {
       workedMs: 0,
       resume: null,
       asked: null,
+      met: false,
       renewedAtMs,
       disowned: false,
       demands: new Map(),

@@ -8,6 +8,7 @@ import type { Device, Fleet, LiveLease } from "./fleet.ts";
 import type { LiveGuests } from "./live-guests.ts";
 import type { OwnerForecast } from "./owner-forecast.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
+import { Slices } from "./slices.ts";
 
 interface GuestMovesParts {
   readonly fleet: Fleet;
@@ -22,6 +23,15 @@ interface GuestMovesParts {
 
 /** How far ahead owners' returns are compared where some guests must leave. */
 const staysForMs = 15 * 60_000;
+const ownerMayCome = "the owner is likely to return, or the time to lend is nearly over";
+
+interface Candidate {
+  readonly live: LiveLease;
+  readonly session: AgentSession;
+  readonly pool: string;
+  readonly devices: number;
+  readonly stays: number;
+}
 
 /**
  * Moves guests while their owners are away: lets them stand still or leave before an owner is likely to come, and go on
@@ -29,62 +39,73 @@ const staysForMs = 15 * 60_000;
  */
 export class GuestMoves {
   readonly #parts: GuestMovesParts;
+  /** The forecast's, when it was asked about guests that work. */
+  #settlings = -1;
 
   constructor(parts: GuestMovesParts) {
     this.#parts = parts;
   }
 
-  /** To be called in every cycle: what was asked already is not asked again. */
-  order(): void {
-    const { fleet, clock } = this.#parts;
-    const nowMs = clock.monotonicMs();
+  /** To be called in every cycle: what was asked already is not asked again. In slices, so that no recall waits for it. */
+  async order(): Promise<void> {
+    const { fleet, forecast, clock } = this.#parts;
+    const isNews = forecast.settlings !== this.#settlings;
+    this.#settlings = forecast.settlings;
+    const slices = new Slices(clock);
     for (const live of fleet.leases.values()) {
       const { lease, disowned } = live;
       const session = fleet.agents.get(lease.host);
       if (disowned || session === undefined) continue;
-      if (lease.state === "paused") this.#paused(live, session, nowMs);
-      else if (lease.state === "running") this.#running(live, session, nowMs);
+      if (lease.state === "paused") this.#paused(live, session);
+      else if (lease.state === "running" && isNews) this.#running(live, session);
+      await slices.breathe();
     }
   }
 
-  /** So many of the pool's lent devices are to be free again; those first whose owners are most likely to come. */
-  leave(pool: string, devices: number): void {
-    const { fleet, forecast, clock } = this.#parts;
-    const nowMs = clock.monotonicMs();
-    const candidates: { live: LiveLease; session: AgentSession; stays: number; size: number }[] = [];
-    let leaving = 0;
+  /** So many of each pool's lent devices are to be free again; those first whose owners are most likely to come. */
+  async leave(devicesOf: ReadonlyMap<string, number>): Promise<void> {
+    const { fleet, clock } = this.#parts;
+    const slices = new Slices(clock);
+    const left = new Map(devicesOf);
+    const candidates: Candidate[] = [];
     for (const live of fleet.leases.values()) {
-      const held = live.lease.grants.flatMap(({ device }) => fleet.devices.get(device) ?? []);
-      const size = held.filter(({ info }) => info.pool === pool).length;
-      if (size === 0) continue;
-      const session = fleet.agents.get(live.lease.host);
-      const { state } = live.lease;
-      if (live.asked !== null || state === "vacating" || state === "killing") leaving += size;
-      else if (session !== undefined && state !== "starting" && this.#idleDevices(live, nowMs) !== null) {
-        const stays = Math.min(
-          ...held.map(({ info }) => forecast.curve(info.uuid)?.survivalAt(staysForMs) ?? 0),
-        );
-        candidates.push({ live, session, stays, size });
-      }
+      await slices.breathe();
+      const { lease, disowned, cancel, asked } = live;
+      const devices = lease.grants.flatMap(({ device }) => fleet.devices.get(device) ?? []);
+      const pool = devices[0]?.info.pool ?? "";
+      if (!left.has(pool) || disowned) continue;
+      const session = fleet.agents.get(lease.host);
+      const isAsked = asked?.move === "vacate" && asked.session === session;
+      if (isAsked || cancel !== null || lease.state === "vacating" || lease.state === "killing")
+        left.set(pool, left.get(pool)! - devices.length);
+      else if (session !== undefined && lease.state !== "starting" && this.#idleDevices(live) !== null)
+        candidates.push({ live, session, pool, devices: devices.length, stays: this.#stays(devices) });
     }
     candidates.sort((a, b) => a.stays - b.stays || (a.live.lease.id < b.live.lease.id ? -1 : 1));
-    for (const { live, session, size } of candidates) {
-      if (leaving >= devices) return;
-      this.#ask(live, session, "vacate");
-      leaving += size;
+    for (const { live, session, pool, devices } of candidates) {
+      if (left.get(pool)! <= 0) continue;
+      this.#ask(live, session, "vacate", "so many devices are to be kept free for the owner");
+      left.set(pool, left.get(pool)! - devices);
     }
   }
 
-  #running(live: LiveLease, session: AgentSession, nowMs: number): void {
-    if (live.asked === session || live.cancel !== null) return;
-    const devices = this.#idleDevices(live, nowMs);
-    const move = devices && this.#decide(devices, { state: "running" });
-    if (move === "pause" || move === "vacate") this.#ask(live, session, move);
+  /** The chance that all of them stay idle for a while; what is not known is not likely to go soon. */
+  #stays(devices: readonly Device[]): number {
+    const chances = devices.map(({ info }) => this.#parts.forecast.curve(info.uuid)?.survivalAt(staysForMs));
+    return Math.min(1, ...chances.filter((chance) => chance !== undefined));
   }
 
-  #paused(live: LiveLease, session: AgentSession, nowMs: number): void {
-    const devices = this.#idleDevices(live, nowMs);
+  #running(live: LiveLease, session: AgentSession): void {
+    if (live.asked?.session === session || live.cancel !== null) return;
+    const devices = this.#idleDevices(live);
+    const move = devices && this.#decide(devices, { state: "running" });
+    if (move === "pause" || move === "vacate") this.#ask(live, session, move, ownerMayCome);
+  }
+
+  #paused(live: LiveLease, session: AgentSession): void {
+    const devices = this.#idleDevices(live);
     const { clock, settings } = this.#parts;
+    const nowMs = clock.monotonicMs();
     const idleMs = Math.min(...(devices ?? []).map(({ tracker }) => tracker.ageMs(nowMs)));
     if (devices === null || idleMs < settings.forecast.resumeIdleMsMin) {
       live.resume = null;
@@ -92,7 +113,8 @@ export class GuestMoves {
     }
     const pausedMs = clock.wallMs() - live.lease.stateSinceMs;
     const move = this.#decide(devices, { state: "paused", forS: Math.min(idleMs, pausedMs) / 1_000 });
-    if (move === "vacate" && live.asked !== session) this.#ask(live, session, "vacate");
+    if (move === "vacate" && live.asked?.session !== session)
+      this.#ask(live, session, "vacate", ownerMayCome);
     if (move !== "resume") return;
     if (live.resume?.session === session && nowMs < live.resume.againAtMs) return;
     live.resume = { session, refusals: live.resume?.refusals ?? 0, againAtMs: Infinity };
@@ -101,8 +123,9 @@ export class GuestMoves {
   }
 
   /** null: an owner wants one of them, or may be there. */
-  #idleDevices({ lease }: LiveLease, nowMs: number): readonly Device[] | null {
-    const { fleet, signals } = this.#parts;
+  #idleDevices({ lease }: LiveLease): readonly Device[] | null {
+    const { fleet, signals, clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
     const devices = lease.grants.flatMap(({ device }) => fleet.devices.get(device) ?? []);
     const isFree = (device: Device) =>
       device.recalls.size === 0 &&
@@ -129,21 +152,17 @@ export class GuestMoves {
     return guest.state === "paused" && ends ? (move ?? "resume") : move;
   }
 
-  #ask(live: LiveLease, session: AgentSession, move: "pause" | "vacate"): void {
+  #ask(live: LiveLease, session: AgentSession, move: "pause" | "vacate", reason: string): void {
     const { guests, settings, log, metrics, fleet } = this.#parts;
     const { lease } = live;
-    live.asked = session;
+    live.asked = { session, move };
     if (move === "pause") session.command("pause", lease, { demand: undefined });
     else {
       const noticeMs = guests.specOf(lease.guestId)?.noticeMs ?? settings.guest.noticeMs;
-      session.command("vacate", lease, {
-        noticeMs,
-        demand: undefined,
-        reason: "the owner is likely to return",
-      });
+      session.command("vacate", lease, { noticeMs, demand: undefined, reason, early: true });
     }
     const pool = fleet.devices.get(lease.grants[0]?.device ?? "")?.info.pool ?? "";
     metrics.earlyMoves.inc({ pool, move });
-    log.info({ lease: lease.id, move }, `the owner is likely to return: ${move}`);
+    log.info({ lease: lease.id, move }, `${move} before the owner comes: ${reason}`);
   }
 }

@@ -124,7 +124,6 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     metrics,
   });
   const lending = new LendingWatch({ fleet, signals, guests, forecast, settings, clock });
-  forecast.follow(lending);
   const moves = new GuestMoves({ fleet, signals, forecast, guests, settings, clock, log, metrics });
   const reserves = new PoolReserves({ fleet, signals, moves, settings, clock });
   const orders = new LeaseOrders(fleet, clock);
@@ -140,11 +139,11 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
     newId: () => surroundings.newId(),
     settings: settings.recall,
   });
-  steps.onStep((_, before, step, settlement) => {
+  steps.onStep((live, before, step, settlement) => {
     recalls.stepped(before, step);
     owners.stepped(before, step);
     quarantines.stepped(before, step, settlement);
-    lending.stepped(before, step, settlement);
+    lending.stepped(live, before, step, settlement);
     reserves.stepped(before, step);
   });
   steps.onStep((_, before, step) => memory.stepped(before, step));
@@ -160,6 +159,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
   if (aliveAtMs !== null) journal.write({ type: "outage", atMs: clock.wallMs(), sinceMs: aliveAtMs });
   journal.write({ type: "alive", atMs: clock.wallMs() });
 
+  await forecast.follow(lending);
   const snapshots = new Snapshots({
     fleet,
     signals,

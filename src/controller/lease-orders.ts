@@ -56,7 +56,7 @@ export class LeaseOrders {
     const demand = { recallId, deadlineMs, hintTtlMs: 0 };
     if (rung === "pause") session?.command("pause", live.lease, { demand });
     else if (rung === "vacate")
-      session?.command("vacate", live.lease, { noticeMs: deadlineMs, demand, reason });
+      session?.command("vacate", live.lease, { noticeMs: deadlineMs, demand, reason, early: false });
     else session?.command("kill", live.lease, { demand, reason });
   }
 
@@ -67,7 +67,7 @@ export class LeaseOrders {
 
   #sendCancel(live: LiveLease): void {
     if (live.cancel === null) return;
-    this.#sessionOf(live)?.command("vacate", live.lease, { ...live.cancel, demand: undefined });
+    this.#sessionOf(live)?.command("vacate", live.lease, { ...live.cancel, demand: undefined, early: false });
   }
 
   #sessionOf({ lease }: LiveLease) {

@@ -17,7 +17,7 @@ export function lendingTerms(policy: PoolPolicy, costs: GuestCosts, settings: Se
   const pauses = policy.firstRung === "pause";
   const resumeS = settings.forecast.resumeIdleMsMin / 1_000;
   const { startS, vacateS: endS, evictedS } = costs;
-  const { owner, meetingsPerGpuDayMax: perGpuDayMax } = policy;
+  const { meetingsPerGpuDayMax: perGpuDayMax } = policy;
   return {
     met: pauses ? "pause" : "kill",
     startS,
@@ -28,7 +28,12 @@ export function lendingTerms(policy: PoolPolicy, costs: GuestCosts, settings: Se
     lostS: pauses ? resumeS : evictedS,
     pauseBudgetS: policy.pauseBudgetMs / 1_000,
     plannedMetS: null,
-    limit: perGpuDayMax === null ? null : { owner, perGpuDayMax },
+    limit: perGpuDayMax === null ? null : { owner: ownerOf(policy), perGpuDayMax },
     keptFree: false,
   };
+}
+
+/** Whose numbers hold for the pool, as a key: pools that name no owner have one each. */
+export function ownerOf({ owner, pool }: Pick<PoolPolicy, "owner" | "pool">): string {
+  return owner === "" ? `pool ${pool}` : `owner ${owner}`;
 }

@@ -8,7 +8,7 @@ import { isLendWindowOpen } from "../core/policy-window.ts";
 import { isLive, type Lease } from "../core/lease.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { weekMinuteIn } from "../runtime/local-time.ts";
-import type { Fleet } from "./fleet.ts";
+import type { Fleet, LiveLease } from "./fleet.ts";
 import { believedCosts, lendingTerms } from "./lending-terms.ts";
 import type { LiveGuests } from "./live-guests.ts";
 import type { LendingRules, OwnerForecast } from "./owner-forecast.ts";
@@ -50,24 +50,33 @@ export class LendingWatch implements LendingRules {
   }
 
   /** Called for every step: what guests cost, and what owners' returns did to them. */
-  stepped(before: Lease, step: LeaseStep, settlement: Settlement | null): void {
+  stepped(live: LiveLease, before: Lease, step: LeaseStep, settlement: Settlement | null): void {
+    const { forecast } = this.#parts;
     const byOwner = step.mover === "activity" || step.mover === "owner";
     const worked = before.state === "starting" || before.state === "running";
-    const leaves = step.state !== "running" && step.state !== "paused";
-    if (worked && byOwner) this.#each(before, (pool) => this.#parts.forecast.met(pool));
-    if ((worked || before.state === "paused") && leaves && (byOwner || step.mover === "budget"))
-      this.#each(before, (pool) => this.#parts.forecast.evicted(pool));
-    if (before.state === "starting" && step.state === "running") this.#started(before);
+    const stays = step.state === "running" || step.state === "paused";
+    if (worked && byOwner) {
+      live.met = true;
+      this.#each(before, (pool) => forecast.met(pool));
+    }
+    // Also when the pause that the owner began has lasted too long.
+    if (live.met && !stays) {
+      live.met = false;
+      this.#each(before, (pool) => forecast.evicted(pool));
+    }
+    if (step.state === "running") live.met = false;
+    if (before.state === "starting" && step.state === "running") this.#started(before, step);
     if (settlement === null || !isLive(before.state)) return;
     if (settlement.vacateMs !== null) this.#costs.saw("vacateS", settlement.vacateMs / 1_000);
-    if (settlement.outcome === "evicted" && step.mover !== "controller")
+    if (settlement.outcome === "evicted" && (byOwner || step.mover === "budget"))
       this.#costs.saw("evictedS", settlement.lostMs / 1_000);
   }
 
-  #started({ guestId, lentAtMs }: Lease): void {
+  #started({ guestId, lentAtMs }: Lease, { atMs }: LeaseStep): void {
     const { guests, clock } = this.#parts;
     const startMs = guests.specOf(guestId)?.startMs ?? 0;
-    this.#costs.saw("startS", (clock.wallMs() - lentAtMs + startMs) / 1_000);
+    const launchMs = clock.wallMs() - (clock.monotonicMs() - atMs) - lentAtMs;
+    this.#costs.saw("startS", (launchMs + startMs) / 1_000);
   }
 
   #each({ grants }: Lease, tell: (pool: string) => void): void {

@@ -47,6 +47,7 @@ export class OwnerForecast {
   readonly #onClock = new WeakMap<WindowCurve, WindowCurve>();
   #rules: LendingRules;
   #settlings = 0;
+  #settling: Promise<void> | null = null;
 
   constructor(parts: { settings: Settings; standby: LendingRules; clock: Clock; log: Logger }) {
     const { settings, standby, clock, log } = parts;
@@ -61,9 +62,13 @@ export class OwnerForecast {
     this.record = new ForecastRecord(this.#audit, clock, this.#speed);
   }
 
-  /** From now on this controller leads. */
-  follow(rules: LendingRules): void {
+  /** From now on this controller leads: when it resolves, all is weighed by these rules. */
+  async follow(rules: LendingRules): Promise<void> {
     this.#rules = rules;
+    this.#lending.renewTerms();
+    // One that is under way had others.
+    await this.settle();
+    await this.settle();
   }
 
   observe(
@@ -99,7 +104,16 @@ export class OwnerForecast {
     }
   }
 
-  async settle(): Promise<void> {
+  /** One at a time: who comes while one is under way waits for it. */
+  settle(): Promise<void> {
+    return (this.#settling ??= this.#settle().finally(() => {
+      this.#settling = null;
+      // Also where it failed: what was said before is to be looked at again, and is old by and by.
+      this.#settlings += 1;
+    }));
+  }
+
+  async #settle(): Promise<void> {
     const slices = new Slices(this.#clock);
     const settling = this.#lending.settling(
       this.#nowMs,
@@ -107,7 +121,6 @@ export class OwnerForecast {
       (device, atMs) => this.#audit.ask(device, atMs, () => this.#lending.curve(device, atMs)),
     );
     for (const _ of settling) await slices.breathe();
-    this.#settlings += 1;
   }
 
   /** As long as it is the same, so is everything that is said of a device without a new reading. */

@@ -6,9 +6,12 @@ import { Reserve, type PoolReading } from "../core/reserve/reserve.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Fleet } from "./fleet.ts";
 import type { GuestMoves } from "./guest-moves.ts";
-import { believedCosts, lendingTerms } from "./lending-terms.ts";
+import { believedCosts, lendingTerms, ownerOf } from "./lending-terms.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
 import { Slices } from "./slices.ts";
+
+/** So long a reserve that begins anew keeps new guests out where it must, and calls nobody back: what it says rests on belief. */
+const coldS = 86_400;
 
 interface PoolReservesParts {
   readonly fleet: Fleet;
@@ -23,6 +26,8 @@ interface Owner {
   readonly reserve: Reserve;
   max: number;
   readonly pools: Set<string>;
+  /** Owners' time, s: before, what was lent by a predecessor's lights is not called back. */
+  readonly warmFromS: number;
 }
 
 interface Limited {
@@ -78,10 +83,15 @@ export class PoolReserves {
     const timeS = (clock.monotonicMs() * settings.forecast.speed) / 1_000;
     const counts = await this.#count();
     const owners = this.#limitsOf(counts.keys());
-    for (const key of this.#owners.keys()) if (!owners.has(key)) this.#owners.delete(key);
+    for (const [key, owner] of this.#owners) {
+      if (owners.has(key)) continue;
+      for (const pool of owner.pools) this.#forget(owner, pool);
+      this.#owners.delete(key);
+    }
     const limited = new Set<string>();
+    const surpluses = new Map<string, number>();
     for (const [key, { policy, max, pools }] of owners) {
-      const owner = this.#ownerOf(key, policy, max);
+      const owner = this.#ownerOf(key, policy, max, timeS);
       for (const pool of owner.pools) if (!pools.includes(pool)) this.#forget(owner, pool);
       const readings = pools.flatMap((pool) => this.#readingOf(pool, counts.get(pool)!) ?? []);
       for (const pool of pools) {
@@ -90,10 +100,11 @@ export class PoolReserves {
       }
       for (const { pool, lent } of owner.reserve.decide(timeS, readings)) {
         this.#levels.set(pool, lent);
-        const over = counts.get(pool)!.lent - lent;
-        if (over > 0) moves.leave(pool, over);
+        const surplus = counts.get(pool)!.lent - lent;
+        if (surplus > 0 && timeS >= owner.warmFromS) surpluses.set(pool, surplus);
       }
     }
+    if (surpluses.size > 0) await moves.leave(surpluses);
     for (const pool of this.#levels.keys()) if (!limited.has(pool)) this.#levels.delete(pool);
     this.#evicted.clear();
   }
@@ -105,7 +116,7 @@ export class PoolReserves {
       const policy = this.#parts.signals.policyOf(pool);
       const max = policy.waitedShareMax;
       if (max === null) continue;
-      const key = `${policy.firstRung === "pause"} ${policy.owner}`;
+      const key = `${ownerOf(policy)} ${policy.firstRung === "pause"}`;
       const known = owners.get(key);
       if (known === undefined) owners.set(key, { policy, max, pools: [pool] });
       else {
@@ -155,7 +166,7 @@ export class PoolReserves {
     return counts;
   }
 
-  #ownerOf(key: string, policy: PoolPolicy, max: number): Owner {
+  #ownerOf(key: string, policy: PoolPolicy, max: number, timeS: number): Owner {
     const limit = { counts: "waited", max } as const;
     const known = this.#owners.get(key);
     if (known !== undefined) {
@@ -168,7 +179,7 @@ export class PoolReserves {
     const { speed } = settings.forecast;
     const penaltyS = (met === "pause" ? resumeS : evictedS) * speed;
     const reserve = new Reserve({ penaltyS, vacateS: endS * speed, limit });
-    const owner = { reserve, max, pools: new Set<string>() };
+    const owner = { reserve, max, pools: new Set<string>(), warmFromS: timeS + coldS };
     this.#owners.set(key, owner);
     return owner;
   }

@@ -126,6 +126,7 @@ function climb(ascent: Ascent): void {
       climb(ascent);
       return;
     } else if (state === "running") pauseWhereAsked(ascent);
+    else if (state === "vacating") endWhereOwnerForbids(ascent);
   }
   insist(ascent);
 }
@@ -135,6 +136,14 @@ function pauseWhereAsked(ascent: Ascent): void {
   if (ascent.ladder.freezingSinceMs !== null || cause === null) return;
   set(ascent, { freezingSinceMs: ascent.nowMs, cause });
   ascent.actions.push("freeze");
+}
+
+/** An owner who comes while a guest leaves for the controller has it gone at once where a thaw beside them is forbidden. */
+function endWhereOwnerForbids(ascent: Ascent): void {
+  const { cause, rules, demands } = ascent.ladder;
+  const demand = standingDemand(demands, ascent.nowMs);
+  if (demand !== null && cause.mover === "controller" && rules.vacateFromPause === "kill")
+    startKilling(ascent, demand);
 }
 
 /** Who wants the guest to stand still; an owner comes before the controller. */

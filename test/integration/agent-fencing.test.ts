@@ -83,7 +83,7 @@ describe("fencing at the agent", () => {
     const results = [1, 2].map(() => rig.controller.result(rig.controller.start(wish)));
     expect((await Promise.all(results)).map(({ outcome }) => outcome)).toEqual([done, done]);
     await rig.controller.reached("g1:1", "running");
-    const vacate = { noticeMs: 2_000, demand: undefined, reason: "a test" };
+    const vacate = { noticeMs: 2_000, demand: undefined, reason: "a test", early: false };
     for (const _ of [1, 2]) rig.controller.command("vacate", "g1:1", vacate);
     await rig.controller.reached("g1:1", "released");
     expect(rig.controller.states("g1:1")).toEqual(["running", "vacating", "released"]);

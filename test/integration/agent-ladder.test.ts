@@ -57,11 +57,30 @@ describe("the ladder on real processes", () => {
     await rig.controller.reached("g1:1", "running", 2);
   });
 
+  it("I0: leaves a guest frozen that was to leave before its owner came, where the owner was first", async () => {
+    await using rig = await AgentRig.up();
+    await running(rig);
+    rig.controller.command("pause", "g1:1", { demand: { recallId: "", deadlineMs: 0, hintTtlMs: 60_000 } });
+    await rig.controller.reached("g1:1", "paused");
+    const vacate = { noticeMs: 2_000, demand: undefined, reason: "a test" };
+    const early = rig.controller.command("vacate", "g1:1", { ...vacate, early: true });
+    await rig.controller.result(early);
+    expect(rig.controller.states("g1:1")).toEqual(["running", "paused"]);
+    rig.controller.command("vacate", "g1:1", { ...vacate, early: false });
+    await rig.controller.reached("g1:1", "released");
+    expect(rig.controller.states("g1:1")).toEqual(["running", "paused", "vacating", "released"]);
+  });
+
   it("gives a guest its notice, and reports that it left as asked", async () => {
     await using rig = await AgentRig.up();
     await running(rig);
     await ticks(rig);
-    rig.controller.command("vacate", "g1:1", { noticeMs: 2_000, demand: undefined, reason: "a test" });
+    rig.controller.command("vacate", "g1:1", {
+      noticeMs: 2_000,
+      demand: undefined,
+      reason: "a test",
+      early: false,
+    });
     const step = await rig.controller.reached("g1:1", "released");
     expect(rig.controller.states("g1:1")).toEqual(["running", "vacating", "released"]);
     expect(step).toMatchObject({ mover: "controller", end: { exitCode: 85 } });
@@ -73,7 +92,12 @@ describe("the ladder on real processes", () => {
     await using rig = await AgentRig.up();
     await running(rig, stubborn);
     await fileSays(rig.checkpointFile("g1", "up"));
-    rig.controller.command("vacate", "g1:1", { noticeMs: 400, demand: undefined, reason: "a test" });
+    rig.controller.command("vacate", "g1:1", {
+      noticeMs: 400,
+      demand: undefined,
+      reason: "a test",
+      early: false,
+    });
     const step = await rig.controller.reached("g1:1", "released");
     expect(rig.controller.states("g1:1")).toEqual(["running", "vacating", "killing", "released"]);
     expect(step.end).toMatchObject({ exitCode: null, exitSignal: "SIGKILL" });
@@ -86,7 +110,12 @@ describe("the ladder on real processes", () => {
     const inner = `trap 'touch heard; exit 0' TERM; touch up; while :; do sleep 0.01; done`;
     await running(rig, sh(`cd "$GLEANER_CHECKPOINT_DIR"; sh -c "${inner}"; true`));
     await fileSays(rig.checkpointFile("g1", "up"));
-    rig.controller.command("vacate", "g1:1", { noticeMs: 5_000, demand: undefined, reason: "a test" });
+    rig.controller.command("vacate", "g1:1", {
+      noticeMs: 5_000,
+      demand: undefined,
+      reason: "a test",
+      early: false,
+    });
     const step = await rig.controller.reached("g1:1", "released");
     expect(step.end?.vacateMs).toBeLessThan(4_000);
     await fileSays(rig.checkpointFile("g1", "heard"));

@@ -40,7 +40,12 @@ function rig({
   devices?: number;
   firstRung?: Rung;
 }) {
-  const clock = { nowMs: 100_000, monotonicMs: () => clock.nowMs, wallMs: () => clock.nowMs };
+  const clock = {
+    nowMs: 100_000,
+    monotonicMs: () => clock.nowMs,
+    wallMs: () => clock.nowMs,
+    turn: () => Promise.resolve(),
+  };
   const fleet = new Fleet();
   const uuids = Array.from({ length: devices }, (_, index) => `GPU-${index}`);
   const busy = (uuid: string, utilPct: number, atMs: number) =>
@@ -69,6 +74,7 @@ function rig({
   const says = {
     decide: (_: string, __: HeldGuest): DeviceDecision | null => null,
     knows: () => true,
+    settlings: 0,
     curve: (_: string): { survivalAt(): number } | null => null,
   };
   const hinted = { is: false };
@@ -89,54 +95,58 @@ function rig({
 }
 
 describe("a guest that works", () => {
-  it("is told once to leave, or to stand still, where the owner is likely to come", () => {
+  it("is told once to leave, or to stand still, where the owner is likely to come", async () => {
     for (const move of ["vacate", "pause"] as const) {
       const { moves, told, says } = rig({ state: "running" });
       says.decide = () => move;
-      moves.order();
-      moves.order();
+      await moves.order();
+      says.settlings += 1;
+      await moves.order();
       expect(told).toEqual([[move, "g-1:1"]]);
     }
   });
 
-  it("is told again by a stream that is new, since the end of the old one may have swallowed it", () => {
+  it("is told again by a stream that is new, since the end of the old one may have swallowed it", async () => {
     const { moves, told, says, fleet } = rig({ state: "running" });
     says.decide = () => "vacate";
-    moves.order();
+    await moves.order();
     const session = new AgentSession({ host: "host-1", agentId: "agent-1", reign: { epoch: 1 } });
     session.command = (name) => void told.push([name, "again"]);
     fleet.agents.set("host-1", session);
-    moves.order();
+    says.settlings += 1;
+    await moves.order();
     expect(told).toEqual([
       ["vacate", "g-1:1"],
       ["vacate", "again"],
     ]);
   });
 
-  it("of a gang leaves when one of its devices is at risk, since an owner takes them together", () => {
+  it("of a gang leaves when one of its devices is at risk, since an owner takes them together", async () => {
     const { moves, told, says } = rig({ state: "running", devices: 3 });
     says.decide = (uuid) => (uuid === "GPU-1" ? "vacate" : null);
-    moves.order();
+    await moves.order();
     expect(told).toEqual([["vacate", "g-1:1"]]);
   });
 
-  it("is left alone where nothing is known, and where the owner has spoken already", () => {
+  it("is left alone where nothing is known, and where the owner has spoken already", async () => {
     const { moves, told, says, hinted, live } = rig({ state: "running" });
     says.decide = () => "vacate";
     says.knows = () => false;
-    moves.order();
+    await moves.order();
     says.knows = () => true;
     hinted.is = true;
-    moves.order();
+    says.settlings += 1;
+    await moves.order();
     hinted.is = false;
+    says.settlings += 1;
     live.cancel = { noticeMs: 0, reason: "" };
-    moves.order();
+    await moves.order();
     expect(told).toEqual([]);
   });
 });
 
 describe("a guest that stands still", () => {
-  it("goes on when its owner has been away for long enough and is not likely to come", () => {
+  it("goes on when its owner has been away for long enough and is not likely to come", async () => {
     const { moves, told, says, clock, busy } = rig({ state: "paused" });
     const seen: HeldGuest[] = [];
     says.decide = (_, guest) => {
@@ -145,35 +155,35 @@ describe("a guest that stands still", () => {
     };
     busy("GPU-0", 90, clock.nowMs - 2_000);
     busy("GPU-0", 0, clock.nowMs - 1_000);
-    moves.order();
+    await moves.order();
     expect(told).toEqual([]);
     clock.nowMs += resumeIdleMsMin;
-    moves.order();
-    moves.order();
+    await moves.order();
+    await moves.order();
     expect(told).toEqual([["resume", "g-1:1"]]);
     // It has stood still by our wish since the owner left, not since the owner came.
     expect(seen[0]).toEqual({ state: "paused", forS: 6 });
   });
 
-  it("stays where the owner is likely to be back at once, and leaves when that takes too long", () => {
+  it("stays where the owner is likely to be back at once, and leaves when that takes too long", async () => {
     const { moves, told, says } = rig({ state: "paused" });
-    moves.order();
+    await moves.order();
     expect(told).toEqual([]);
     says.decide = () => "vacate";
-    moves.order();
-    moves.order();
+    await moves.order();
+    await moves.order();
     expect(told).toEqual([["vacate", "g-1:1"]]);
   });
 
-  it("goes on as soon as the owner is gone in pools whose owners end guests", () => {
+  it("goes on as soon as the owner is gone in pools whose owners end guests", async () => {
     const { moves, told } = rig({ state: "paused", firstRung: "vacate" });
-    moves.order();
+    await moves.order();
     expect(told).toEqual([["resume", "g-1:1"]]);
   });
 });
 
 describe("guests that must make room", () => {
-  it("leave as many as are asked for, those first whose owners are most likely to come, and each once", () => {
+  it("leave as many as are asked for, those first whose owners are most likely to come, and each once", async () => {
     const { moves, told, says, fleet } = rig({ state: "running" });
     const stays: Record<string, number> = { "GPU-0": 0.9, "GPU-a": 0.2, "GPU-b": 0.5 };
     says.curve = (uuid) => ({ survivalAt: () => stays[uuid]! });
@@ -189,11 +199,11 @@ describe("guests that must make room", () => {
       fleet.devices.get(uuid)!.tracker.observe(idleSample(uuid, 0), { nowMs: 0, staleMs: 1e9, leased: true });
       fleet.addLease({ ...leaseOf(`on-${uuid}`, [{ device: uuid }]), state: "running" }, 0);
     }
-    moves.leave("pool-1", 1);
+    await moves.leave(new Map([["pool-1", 1]]));
     expect(told).toEqual([["vacate", "on-GPU-a:1"]]);
-    moves.leave("pool-1", 2);
+    await moves.leave(new Map([["pool-1", 2]]));
     expect(told.slice(1)).toEqual([["vacate", "on-GPU-b:1"]]);
-    moves.leave("another pool", 5);
+    await moves.leave(new Map([["another pool", 5]]));
     expect(told).toHaveLength(2);
   });
 });

@@ -161,6 +161,16 @@ describe("the ladder", () => {
     expect(host.story.slice(1)).toEqual(["paused@100", "running@500"]);
   });
 
+  it("I0: an owner who comes while a guest leaves for the controller has it gone at once, where none may be thawed", () => {
+    const vacate = { type: "vacate", noticeMs: 10_000, cause: byController } as const;
+    for (const vacateFromPause of ["thaw", "kill"] as const) {
+      const host = running({ vacateFromPause }).at(100, vacate).at(200, { type: "activity", busy: true });
+      expect(host.whenDid("kill")).toEqual(vacateFromPause === "kill" ? [200] : []);
+      host.passTo(10_099);
+      expect(host.ladder.state).toBe(vacateFromPause === "kill" ? "quarantined" : "vacating");
+    }
+  });
+
   it("kills from the pause where the owner forbids the thaw", () => {
     const host = running({ vacateFromPause: "kill" }).at(100, { type: "activity", busy: true });
     host.do({ type: "frozen" }).passTo(700_000);

@@ -209,8 +209,9 @@ export class DeviceForecast {
   #rated(uuid: DeviceUuid): Device | null {
     const device = this.#devices.get(uuid);
     if (device === undefined || this.#histories.owner(device.slot) !== "idle") return null;
-    const rated = this.#ratings.of(device.slot)[ratedAtMs];
-    return rated === this.#histories.of(device.slot)[F.lastAtMs] ? device : null;
+    // What was said at an earlier reading of this idle run stands until the next settling.
+    const rated = this.#ratings.of(device.slot)[ratedAtMs]!;
+    return rated >= this.#histories.of(device.slot)[F.sinceMs]! ? device : null;
   }
 
   #rate(device: Device): void {

@@ -27,7 +27,7 @@ export interface LendingTerms {
   readonly keptFree: boolean;
 }
 
-/** Pools under one limit share a price, so that an owner's meetings are spent where they earn most. */
+/** An owner's pools share a price, so that meetings are spent where they earn most, under the strictest of their numbers. */
 export interface MeetingsLimit {
   readonly owner: string;
   readonly perGpuDayMax: number;
@@ -54,6 +54,8 @@ interface Pool {
 
 interface Limited {
   readonly price: MeetingPrice;
+  /** As it was reckoned last. */
+  priceS: number;
   /** Since the last settling. */
   meetings: number;
   /** Devices watched at the last settling. */
@@ -125,6 +127,10 @@ export class DeviceLending {
     yield* this.#forecast.settling(nowMs, rated);
     for (const [name, pool] of this.#pools) {
       pool.terms = this.#termsOf(name);
+      yield;
+    }
+    this.#watch();
+    for (const [name, pool] of this.#pools) {
       pool.metS = metSOf(pool);
       pool.costs = this.#costsOf(pool);
       const chain = this.#forecast.chain(name);
@@ -133,10 +139,17 @@ export class DeviceLending {
         pool.stop.renew(chain, this.#forecast.intervalMs(name), pool.costs);
         pool.renewedMs = nowMs;
         pool.isDue = false;
-        yield;
       }
+      yield;
     }
-    this.#watch();
+  }
+
+  /** Terms are others from now on: what lending is worth is reckoned anew with the next settling. */
+  renewTerms(): void {
+    for (const pool of this.#pools.values()) {
+      pool.isDue = true;
+      pool.renewedMs = NaN;
+    }
   }
 
   /** null where the device is not known to be idle since its last reading. */
@@ -170,10 +183,6 @@ export class DeviceLending {
     return this.outlook(device, nowMs) === null ? null : this.#forecast.alikeCurve(device);
   }
 
-  forget(device: DeviceUuid): void {
-    this.#forecast.forget(device);
-  }
-
   /** What owners met since the last settling, and the devices that they might have met guests on. */
   #count(nowMs: number): void {
     const elapsedMs = nowMs - this.#settledMs;
@@ -185,19 +194,27 @@ export class DeviceLending {
     }
   }
 
-  /** How many devices each limit is for from now on; a limit without any is over. */
+  /** What each owner allows from now on, for how many devices, and at what price; one without any is forgotten. */
   #watch(): void {
+    const strictest = new Map<Limited, number>();
     for (const limited of this.#limited.values()) limited.devices = 0;
     for (const [name, { terms }] of this.#pools) {
       const limited = this.#limitedOf(terms);
-      if (limited !== null) limited.devices += this.#forecast.devicesIn(name);
+      if (limited === null) continue;
+      limited.devices += this.#forecast.devicesIn(name);
+      strictest.set(limited, Math.min(strictest.get(limited) ?? Infinity, terms.limit!.perGpuDayMax));
     }
-    for (const [key, { devices }] of this.#limited) if (devices === 0) this.#limited.delete(key);
+    for (const [owner, limited] of this.#limited)
+      if (limited.devices === 0) this.#limited.delete(owner);
+      else {
+        limited.price.aimAt(strictest.get(limited)!);
+        limited.priceS = limited.price.priceS;
+      }
   }
 
   #costsOf({ terms, metS }: Pool): LeaseCosts {
     const { startS, endS, lostS } = terms;
-    const priceS = this.#limitedOf(terms)?.price.priceS ?? 0;
+    const priceS = this.#limitedOf(terms)?.priceS ?? 0;
     return { start: startS, end: endS, met: Math.max(metS, priceS), lost: lostS };
   }
 
@@ -221,11 +238,10 @@ export class DeviceLending {
 
   #limitedOf({ limit }: LendingTerms): Limited | null {
     if (limit === null) return null;
-    const key = `${limit.perGpuDayMax} ${limit.owner}`;
-    let limited = this.#limited.get(key);
+    let limited = this.#limited.get(limit.owner);
     if (limited === undefined) {
-      limited = { price: new MeetingPrice(limit.perGpuDayMax), meetings: 0, devices: 0 };
-      this.#limited.set(key, limited);
+      limited = { price: new MeetingPrice(limit.perGpuDayMax), priceS: 0, meetings: 0, devices: 0 };
+      this.#limited.set(limit.owner, limited);
     }
     return limited;
   }

@@ -27,7 +27,7 @@ const believedMeetings = 30;
  * hour or the last minutes have more meetings to expect. What came otherwise than expected is owed and made good.
  */
 export class MeetingPrice {
-  readonly #perGpuDayMax: number;
+  #perGpuDayMax: number;
   readonly #day = new MetByPrice(dayMs);
   readonly #hour = new MetByPrice(hourMs);
   readonly #minutes = new MetByPrice(3 * minuteMs);
@@ -39,6 +39,11 @@ export class MeetingPrice {
   #expected = believedMeetings;
 
   constructor(perGpuDayMax: number) {
+    this.#perGpuDayMax = perGpuDayMax;
+  }
+
+  /** The number from now on. What is owed, or was spared, stays so many hours of it. */
+  aimAt(perGpuDayMax: number): void {
     this.#perGpuDayMax = perGpuDayMax;
   }
 

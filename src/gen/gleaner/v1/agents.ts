@@ -587,6 +587,8 @@ export interface VacateCommand {
   noticeMs: number;
   demand: OwnerDemand | undefined;
   reason: string;
+  /** Nobody has asked for it yet: where an owner stands against the guest by then, it stays frozen, and nothing is done. */
+  early: boolean;
 }
 
 export interface KillCommand {
@@ -3363,7 +3365,7 @@ export const ResumeCommand: MessageFns<ResumeCommand> = {
 };
 
 function createBaseVacateCommand(): VacateCommand {
-  return { header: undefined, noticeMs: 0, demand: undefined, reason: "" };
+  return { header: undefined, noticeMs: 0, demand: undefined, reason: "", early: false };
 }
 
 export const VacateCommand: MessageFns<VacateCommand> = {
@@ -3379,6 +3381,9 @@ export const VacateCommand: MessageFns<VacateCommand> = {
     }
     if (message.reason !== "") {
       writer.uint32(34).string(message.reason);
+    }
+    if (message.early !== false) {
+      writer.uint32(40).bool(message.early);
     }
     return writer;
   },
@@ -3428,6 +3433,14 @@ export const VacateCommand: MessageFns<VacateCommand> = {
             message.reason = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.early = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3453,6 +3466,7 @@ export const VacateCommand: MessageFns<VacateCommand> = {
       ? OwnerDemand.fromPartial(object.demand)
       : undefined;
     message.reason = object.reason ?? "";
+    message.early = object.early ?? false;
     return message;
   },
 };
