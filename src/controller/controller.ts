@@ -1,5 +1,6 @@
 import type { Settings } from "../config/settings.ts";
 import { asGleanerError, GleanerError } from "../errors/gleaner-error.ts";
+import { boundHeapGrowth } from "../runtime/heap.ts";
 import type { Logger } from "../runtime/log.ts";
 import { Candidacy, type Win } from "./candidacy.ts";
 import type { Desks } from "../api/server.ts";
@@ -31,6 +32,7 @@ export interface RunningController {
 const apiGraceMs = 2_000;
 
 export function startController(options: SystemOptions): Promise<RunningController> {
+  boundHeapGrowth();
   return runController(options, systemSurroundings(options));
 }
 
