@@ -233,7 +233,7 @@ export class LeaseSteps {
     await this.#queueFollows(lease, settlement, null);
   }
 
-  /** Tried until it does. A record that was known before a failure is read again: Redis may have come back older. */
+  /** Tried until it does. A record that failed us once is read again: Redis may have come back older than it. */
   async #queueFollows(
     { id, guestId }: Lease,
     settlement: Settlement,
@@ -248,7 +248,7 @@ export class LeaseSteps {
           for (const listener of this.#strayListeners) listener();
           return;
         }
-        await this.#leaveOrWait(guestId, settlement, record);
+        if (!(await this.#leaveOrWait(guestId, settlement, record))) continue;
         this.#guests.ended({ id, guestId }, record);
         return;
       } catch (thrown) {
@@ -264,20 +264,21 @@ export class LeaseSteps {
     }
   }
 
-  /** The guest's place in the queue follows its record; without one it waits. */
+  /** The guest's place in the queue follows its record; without one it waits. False: the record is another by now. */
   async #leaveOrWait(
     guestId: string,
     settlement: Settlement,
     record: GuestRecord | undefined,
-  ): Promise<void> {
+  ): Promise<boolean> {
     if (record === undefined) await this.#queue.putBack(guestId, { evictions: 0, workedMs: 0, delayMs: 0 });
     else if (record.state === "waiting") {
       const delayMs = this.#guests.backoffMs(guestId, settlement, record);
       const { evictions, workedMs } = record;
       await this.#queue.putBack(guestId, { evictions, workedMs, delayMs });
     } else if (record.state === "succeeded" || record.state === "failed" || record.state === "cancelled") {
-      await this.#queue.finish(guestId, record.state);
+      return this.#queue.finish(guestId, record.state);
     }
+    return true;
   }
 
   #poolOf(live: LiveLease): string {

@@ -6,7 +6,6 @@ import {
   type RedisQueueBackend,
 } from "bullmq";
 import type { Redis } from "ioredis";
-import type { TerminalGuestState } from "../core/guest.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import type { QueueKeys } from "./keys.ts";
 import { laneIdOf } from "./lane.ts";
@@ -68,17 +67,6 @@ export class BullLaneQueues implements LaneQueues {
     await this.#laneOf(guestId).updateProgress(guestId, progress).catch(throwRefusal);
   }
 
-  async end(guestId: string, state: TerminalGuestState, token: string): Promise<void> {
-    const lane = this.#laneOf(guestId);
-    const ended =
-      state === "succeeded"
-        ? lane.moveToCompleted(finished(guestId), null, false, token, false)
-        : lane.moveToFailed(finished(guestId), state, false, token, false);
-    await ended.catch((thrown: unknown) => {
-      if (!goneCodes.has(codeOf(thrown))) throw refusal(thrown);
-    });
-  }
-
   async remove(guestId: string): Promise<void> {
     await this.#laneOf(guestId).remove(guestId, false);
   }
@@ -105,26 +93,8 @@ export class BullLaneQueues implements LaneQueues {
   }
 }
 
-type FinishedJob = Parameters<IQueueBackend["moveToCompleted"]>[0];
-
-/** All that BullMQ reads of a job that ends. */
-function finished(id: string): FinishedJob {
-  return { id, opts: { attempts: 0 } } as unknown as FinishedJob;
-}
-
-/** Of a job that is not there, and of one that is not active. */
-const goneCodes: ReadonlySet<unknown> = new Set([-1, -3]);
-
-function codeOf(thrown: unknown): unknown {
-  return thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
-}
-
 /** A number is BullMQ's own refusal, for instance because another leader has the lock; the rest is the connection's. */
-function refusal(thrown: unknown): unknown {
-  if (typeof codeOf(thrown) !== "number") return thrown;
-  return new GleanerError("INTERNAL", { problem: String(thrown) }, { cause: thrown });
-}
-
 function throwRefusal(thrown: unknown): never {
-  throw refusal(thrown);
+  const isRefusal = thrown instanceof Error && "code" in thrown && typeof thrown.code === "number";
+  throw isRefusal ? new GleanerError("INTERNAL", { problem: String(thrown) }, { cause: thrown }) : thrown;
 }

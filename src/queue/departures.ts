@@ -1,12 +1,13 @@
 import type { Redis } from "ioredis";
 import type { GuestSpec, TerminalGuestState } from "../core/guest.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { GleanerError } from "../errors/gleaner-error.ts";
 import { ask } from "../store/redis-error.ts";
 import type { Claims } from "./claims.ts";
 import { laneOf } from "./lane.ts";
 import type { LaneBook } from "./lane-book.ts";
 import type { LaneQueues } from "./lane-queues.ts";
-import type { RunScript } from "./scripts.ts";
+import type { EndAnswer, RunScript } from "./scripts.ts";
 
 export interface PutBack {
   readonly evictions: number;
@@ -27,7 +28,6 @@ export interface DeparturesOptions {
   readonly book: LaneBook;
   readonly lanes: LaneQueues;
   readonly token: string;
-  readonly lockMs: number;
   /** Guests of one lane whose back-off passes in memory, where they keep their place. */
   readonly heldPerLaneMax: number;
   readonly clock: Clock;
@@ -52,45 +52,52 @@ export class Departures {
     await this.#giveUpPlaceIfCrowded(id, delayMs);
   }
 
-  /** Ends a guest wherever it is. Done twice, it changes nothing. */
-  async finish(guest: KnownGuest, state: TerminalGuestState): Promise<void> {
-    if (this.#options.claims.has(guest.id)) await this.#endClaimed(guest, state);
-    else await this.#endUnclaimed(guest, state);
+  /** Ends a guest wherever it is; done twice, it changes nothing. False: its record has not ended, and so neither does it. */
+  async finish(guest: KnownGuest, state: TerminalGuestState): Promise<boolean> {
+    return (await this.#end(guest, state)) !== "open";
   }
 
-  /** False when it does not wait, or waits in the hands of another leader. */
+  /** False when it does not wait, waits in the hands of another leader, or has not ended by its record. */
   async cancelWaiting(guest: KnownGuest): Promise<boolean> {
-    const { claims } = this.#options;
-    const state = claims.state(guest.id);
+    const state = this.#options.claims.state(guest.id);
     if (state === "running" || state === "leaving") return false;
-    if (state === null) return this.#endUnclaimed(guest, "cancelled");
-    return this.#endClaimed(guest, "cancelled");
+    return (await this.#end(guest, "cancelled")) === "ended";
   }
 
-  async #endClaimed({ id, spec }: KnownGuest, state: TerminalGuestState): Promise<boolean> {
-    const { redis, run, claims, lanes, token, lockMs, clock } = this.#options;
-    const before = claims.state(id);
-    if (before === null || claims.leave(id) === null) return false;
+  async #end(guest: KnownGuest, state: TerminalGuestState): Promise<Exclude<EndAnswer, "locked">> {
+    const { claims, book } = this.#options;
+    const before = claims.state(guest.id);
+    if (before === null) {
+      const answer = await this.#endJob(guest, state, "unclaimed");
+      const lane = laneOf(guest.spec);
+      if (answer === "ended" && book.get(lane.id) !== null) book.count(lane, -1);
+      return answer;
+    }
+    if (claims.leave(guest.id) === null) return "gone";
     try {
-      // The index first: a job that stays behind is found again by recovery, an index entry is not.
-      const marked = run("end", [token, lockMs, clock.wallMs(), id, spec.tenant]);
-      await ask(redis, Promise.all([marked, lanes.end(id, state, token)]));
+      const answer = await this.#endJob(guest, state, "claimed");
+      if (answer === "open") claims.stay(guest.id, before);
+      else claims.remove(guest.id);
+      return answer;
     } catch (thrown) {
-      claims.stay(id, before);
+      claims.stay(guest.id, before);
       throw thrown;
     }
-    claims.remove(id);
-    return true;
   }
 
-  async #endUnclaimed({ id, spec }: KnownGuest, state: TerminalGuestState): Promise<boolean> {
-    const { redis, run, book, clock } = this.#options;
+  async #endJob(
+    { id, spec }: KnownGuest,
+    state: TerminalGuestState,
+    where: "claimed" | "unclaimed",
+  ): Promise<Exclude<EndAnswer, "locked">> {
+    const { redis, run, token, clock } = this.#options;
     const outcome =
       state === "succeeded" ? ["completed", "returnvalue", "null"] : ["failed", "failedReason", state];
-    const ended = await ask(redis, run("endUnclaimed", [clock.wallMs(), id, spec.tenant, ...outcome]));
-    const lane = laneOf(spec);
-    if (ended === 1 && book.get(lane.id) !== null) book.count(lane, -1);
-    return ended === 1;
+    const args = [token, where, clock.wallMs(), id, spec.tenant, ...outcome];
+    const answer = await ask(redis, run("end", args));
+    if (answer === "locked")
+      throw new GleanerError("INTERNAL", { problem: `another leader has the lock of guest ${id}` });
+    return answer;
   }
 
   /** Beyond the bound a held guest waits in BullMQ: it goes to the end of its lane then. */

@@ -92,9 +92,12 @@ export interface GuestQueue extends AsyncDisposable {
   admit(id: string): boolean;
   /** Running → waiting at its old place, held back for delayMs. */
   putBack(id: string, putBack: PutBack): Promise<void>;
-  /** The guest ends, wherever it is. Repeating it changes nothing. */
-  finish(id: string, state: TerminalGuestState): Promise<void>;
-  /** Ends it as cancelled if it waits, claimed or not; false otherwise. */
+  /**
+   * The guest ends, wherever it is; repeating it changes nothing. False: its record in Redis has not ended, as where Redis
+   * came back older since it was read, and it stays what it was.
+   */
+  finish(id: string, state: TerminalGuestState): Promise<boolean>;
+  /** Ends it as cancelled if its record has ended and it waits, claimed or not; false otherwise. */
   cancelWaiting(id: string): Promise<boolean>;
   /** To be called every `queue.lockRenewMs`. Guests that another leader took are dropped; answers how many are ours. */
   renewLocks(): Promise<number>;
@@ -195,7 +198,6 @@ class LanedGuestQueue implements GuestQueue {
       book,
       lanes,
       token,
-      lockMs,
       heldPerLaneMax,
       clock,
     });
@@ -248,9 +250,9 @@ class LanedGuestQueue implements GuestQueue {
     return this.#departures.putBack(id, putBack);
   }
 
-  async finish(id: string, state: TerminalGuestState): Promise<void> {
+  async finish(id: string, state: TerminalGuestState): Promise<boolean> {
     const guest = this.#claims.guest(id) ?? (await this.get(id));
-    if (guest !== null) await this.#departures.finish(guest, state);
+    return guest === null || this.#departures.finish(guest, state);
   }
 
   async cancelWaiting(id: string): Promise<boolean> {

@@ -6,6 +6,8 @@ export interface QueueKeys {
   readonly jobs: string;
   /** Prefix of the index, for the scripts. */
   readonly index: string;
+  /** The store's, which alone writes it. Hash: guest → GuestRecord as JSON. */
+  readonly records: string;
   /** Hash: lane → descriptor as JSON. */
   readonly lanes: string;
   /** Set: lanes that got guests since the leader last looked. */
@@ -23,11 +25,12 @@ export interface QueueKeys {
 }
 
 export function queueKeys(zone: string): QueueKeys {
-  const jobs = zoneKeys(zone).queuePrefix;
+  const { queuePrefix: jobs, guests: records } = zoneKeys(zone);
   const index = `${jobs}-index`;
   return {
     jobs,
     index,
+    records,
     lanes: `${index}:lanes`,
     lanesToAsk: `${index}:lanes-to-ask`,
     pending: `${index}:pending`,

@@ -1,5 +1,3 @@
-import type { TerminalGuestState } from "../core/guest.ts";
-
 export interface NewJob {
   readonly guestId: string;
   readonly data: string;
@@ -29,7 +27,5 @@ export interface LaneQueues {
   /** To the end of its lane, once the time has come. */
   putBackLater(guestId: string, token: string, nowMs: number, delayMs: number): Promise<void>;
   setProgress(guestId: string, progress: object): Promise<void>;
-  /** Ending a job that is not active (any more) changes nothing. */
-  end(guestId: string, state: TerminalGuestState, token: string): Promise<void>;
   remove(guestId: string): Promise<void>;
 }

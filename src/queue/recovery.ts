@@ -52,8 +52,7 @@ export async function recover(options: RecoveryOptions, records: GuestRecords): 
       const { evictions, workedMs } = record ?? { evictions: 0, workedMs: 0 };
       claims.enterWaiting(guest, { ...decodeProgress(job.progress, guest), evictions, workedMs }, nowMs);
       if (record?.state === "succeeded" || record?.state === "failed" || record?.state === "cancelled") {
-        await departures.finish(guest, record.state);
-        finished += 1;
+        if (await departures.finish(guest, record.state)) finished += 1;
       }
     }
   });

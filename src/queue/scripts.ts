@@ -3,8 +3,9 @@ import type { QueueKeys } from "./keys.ts";
 
 /**
  * The index of the queue changes in these scripts only. BullMQ's own keys are left to BullMQ, but for what it has no
- * script for: to end a job that waits, to renew locks over many queues, to set a lane up and to remove an unused one.
- * KEYS: 1 prefix of the index, 2 prefix of BullMQ's keys.
+ * script for: to end a job if its guest's record says so, to renew locks over many queues, to set a lane up and to remove
+ * an unused one.
+ * KEYS: 1 prefix of the index, 2 prefix of BullMQ's keys, 3 the guests' records.
  */
 const prelude = `
 local index, jobs = KEYS[1] .. ':', KEYS[2] .. ':'
@@ -139,26 +140,24 @@ return lanes
 `;
 
 /**
- * ARGV: token, ms, now, guest, tenant. Before BullMQ ends the job, which it refuses without our lock: so one that expired
- * is taken again, and where another leader has it nothing is marked. Idempotent.
+ * ARGV: token, "claimed" or "unclaimed", now, guest, tenant, set, field, value. Whoever asks has read that the guest has ended,
+ * and Redis may have come back older since: so its record is read here, and no job ends before it. An expired lock is ours
+ * still. Answers one of EndAnswer.
  */
 const end = `${prelude}
-local lock = jobKey(ARGV[4]) .. ':lock'
-local holder = redis.call('GET', lock)
-if holder and holder ~= ARGV[1] then return end
-redis.call('SET', lock, ARGV[1], 'PX', ARGV[2])
-markEnded(ARGV[4], ARGV[5], ARGV[3])
-`;
-
-/** ARGV: now, guest, tenant, set, field, value. Ends a guest whose job is not claimed; answers 1 if it was there. */
-const endUnclaimed = `${prelude}
-local now, id, tenant = ARGV[1], ARGV[2], ARGV[3]
+local token, isClaimed, now, id, tenant = ARGV[1], ARGV[2] == 'claimed', ARGV[3], ARGV[4], ARGV[5]
+local holder = redis.call('GET', jobKey(id) .. ':lock')
+if isClaimed and holder and holder ~= token then return 'locked' end
+local record = redis.call('HGET', KEYS[3], id)
+if not record or cjson.decode(record).endedAtMs == cjson.null then return 'open' end
 local removed = redis.call('LREM', laneKey(id, 'wait'), 1, id) + redis.call('ZREM', laneKey(id, 'delayed'), id)
-if removed == 0 then return 0 end
-redis.call('ZADD', laneKey(id, ARGV[4]), now, id)
-redis.call('HSET', jobKey(id), ARGV[5], ARGV[6], 'finishedOn', now)
+if isClaimed then removed = removed + redis.call('LREM', laneKey(id, 'active'), -1, id) end
+if removed == 0 then return 'gone' end
+redis.call('DEL', jobKey(id) .. ':lock')
+redis.call('ZADD', laneKey(id, ARGV[6]), now, id)
+redis.call('HSET', jobKey(id), ARGV[7], ARGV[8], 'finishedOn', now)
 markEnded(id, tenant, now)
-return 1
+return 'ended'
 `;
 
 /** ARGV: (guest, key)… */
@@ -184,20 +183,21 @@ end
 return lost
 `;
 
-const scripts = { admit, withdraw, end, endUnclaimed, forgetEnded, lock };
+const scripts = { admit, withdraw, end, forgetEnded, lock };
 
 export type AdmitAnswer =
   | number
   | readonly ["full" | "zone full", number]
   | readonly ["reused", string]
   | KnownGuest;
+/** `locked`: we hold it no more, another leader does. `open`: its record has not ended, so it did not. `gone`: no such job is there to end. */
+export type EndAnswer = "ended" | "locked" | "open" | "gone";
 export type KnownGuest = readonly ["known" | "unfinished", string, string, string];
 
 interface Answers {
   admit: readonly AdmitAnswer[];
   withdraw: readonly string[];
-  end: null;
-  endUnclaimed: 0 | 1;
+  end: EndAnswer;
   forgetEnded: null;
   lock: readonly string[];
 }
@@ -212,6 +212,6 @@ export function queueScripts(redis: Redis, keys: QueueKeys): RunScript {
   const commands = redis as unknown as Record<string, (...args: unknown[]) => Promise<never>>;
   const commandOf = (name: string) => `gleaner-queue-${name}`;
   for (const [name, lua] of Object.entries(scripts))
-    redis.defineCommand(commandOf(name), { numberOfKeys: 2, lua });
-  return (name, args) => commands[commandOf(name)]!(keys.index, keys.jobs, ...args);
+    redis.defineCommand(commandOf(name), { numberOfKeys: 3, lua });
+  return (name, args) => commands[commandOf(name)]!(keys.index, keys.jobs, keys.records, ...args);
 }

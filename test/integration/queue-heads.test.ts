@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { GuestQueue } from "../../src/queue/guest-queue.ts";
-import { guestSpec, headIds, noRecords, openQueue, submitAll } from "../support/queue.ts";
+import { guestSpec, headIds, noRecords, openQueue, recordEnds, submitAll } from "../support/queue.ts";
 import { freshZone, startTestRedis, type TestRedis } from "../support/redis.ts";
 
 let redis: TestRedis;
@@ -98,7 +98,8 @@ describe("putting back", () => {
         }),
         async (rounds) => {
           await queue.close();
-          queue = await openQueue({ url: redis.url, zone: freshZone(), queue: { headsPerLane } });
+          zone = freshZone();
+          queue = await openQueue({ url: redis.url, zone, queue: { headsPerLane } });
           await queue.recover(noRecords);
           const waiting = new Set(await submitAll(queue, many(30)));
           const sequence = async (id: string) => (await queue.get(id))!.sequence;
@@ -113,6 +114,7 @@ describe("putting back", () => {
               }
               running.push(...next);
             }
+            await recordEnds(redis.url, zone, running.slice(0, keep));
             for (const id of running.slice(0, keep)) await queue.finish(id, "succeeded");
             for (const id of running.slice(keep).toReversed()) {
               await queue.putBack(id, back);
@@ -257,6 +259,7 @@ describe("cancelling", () => {
     const inLane = rest.at(-1)!;
     expect(headIds(queue)).not.toContain(inLane);
 
+    await recordEnds(redis.url, zone, ids.concat(delayed!));
     expect(await queue.cancelWaiting(runs)).toBe(false);
     for (const id of [held, head, inLane, delayed!]) {
       expect(await queue.cancelWaiting(id)).toBe(true);
@@ -280,6 +283,7 @@ describe("cancelling", () => {
   it("of guests that are being claimed at that moment ends each, and none runs", async () => {
     for (let round = 0; round < 5; round += 1) {
       const ids = await submitAll(queue, many(headsPerLane));
+      await recordEnds(redis.url, zone, ids);
       const refilling = queue.refill();
       const cancelled = await Promise.all(ids.map((id) => queue.cancelWaiting(id)));
       await refilling;

@@ -5,7 +5,8 @@ import type { GuestQueue } from "../../src/queue/guest-queue.ts";
 import { queueKeys } from "../../src/queue/keys.ts";
 import { laneIdOf } from "../../src/queue/lane.ts";
 import type { RecordedGuest } from "../../src/queue/recovery.ts";
-import { guestSpec, headIds, noRecords, openQueue, submitAll } from "../support/queue.ts";
+import { zoneKeys } from "../../src/store/keys.ts";
+import { guestSpec, headIds, noRecords, openQueue, recordEnds, submitAll } from "../support/queue.ts";
 import { freshZone, startTestRedis, type TestRedis } from "../support/redis.ts";
 
 let server: TestRedis;
@@ -63,6 +64,7 @@ describe("recover", () => {
     const [running, evicted, ended, ...waiting] = headIds(queue) as [string, string, string, ...string[]];
     for (const id of [running, evicted, ended]) queue.admit(id);
     await restart();
+    await recordEnds(server.url, zone, [ended]);
     const record = (state: RecordedGuest["state"]) => ({ state, evictions: 2, workedMs: 9 });
     const recovered = await queue.recover({
       liveGuestIds: new Set([running]),
@@ -82,6 +84,7 @@ describe("recover", () => {
 
     await queue.putBack(running, { evictions: 3, workedMs: 10, delayMs: 0 });
     expect(headIds(queue)[0]).toBe(running);
+    await recordEnds(server.url, zone, [running]);
     await queue.finish(running, "failed");
     const rest = new Set<string>();
     for (let i = 0; i < 4; i += 1) {
@@ -117,6 +120,7 @@ describe("recover", () => {
     expect(headIds(successor)).toEqual(headIds(queue));
 
     queue.admit(id);
+    await recordEnds(server.url, zone, [id]);
     await expect(queue.finish(id, "succeeded")).rejects.toThrow(/lock/i);
     expect((await queue.openCounts()).get("acme")).toBe(4);
     expect(await queue.renewLocks()).toBe(0);
@@ -125,6 +129,39 @@ describe("recover", () => {
     successor.admit(id);
     expect(await queue.cancelWaiting(id)).toBe(false);
     expect(await successor.cancelWaiting(id)).toBe(false);
+  });
+});
+
+describe("a Redis that came back older than the record by which somebody ends a guest", () => {
+  it("I4: keeps the guest, wherever it is, and it waits again", async () => {
+    const ids = await submitAll(queue, many(12));
+    await queue.refill();
+    const [runs, head] = ids as [string, string];
+    const inLane = ids.at(-1)!;
+    queue.admit(runs);
+    const records = zoneKeys(zone).guests;
+    await redis.hset(records, runs, JSON.stringify({ state: "running", endedAtMs: null }));
+    for (const id of [runs, head, inLane]) expect(await queue.finish(id, "succeeded")).toBe(false);
+    for (const id of [head, inLane]) expect(await queue.cancelWaiting(id)).toBe(false);
+    expect(await queue.openCounts()).toEqual(new Map([["acme", 12]]));
+
+    await queue.putBack(runs, { evictions: 0, workedMs: 0, delayMs: 0 });
+    const seen: string[] = [];
+    for (let i = 0; i < 2; i += 1) {
+      await queue.refill();
+      for (const id of headIds(queue)) if (queue.admit(id)) seen.push(id);
+    }
+    expect(seen).toEqual(ids);
+  });
+
+  it("I4: leaves the guest to the next leader, which finds it", async () => {
+    const [id] = (await submitAll(queue, many(1))) as [string];
+    await queue.refill();
+    queue.admit(id);
+    expect(await queue.finish(id, "succeeded")).toBe(false);
+    await restart();
+    expect(await queue.recover(noRecords)).toMatchObject({ waiting: 1, finished: 0 });
+    expect(headIds(queue)).toEqual([id]);
   });
 });
 
@@ -147,6 +184,7 @@ describe("locks", () => {
     expect(await queue.renewLocks()).toBe(1);
     expect(await redis.exists(lock)).toBe(1);
     await vi.waitFor(async () => expect(await redis.exists(lock)).toBe(0));
+    await recordEnds(server.url, zone, [id]);
     await queue.finish(id, "succeeded");
     expect(await redis.zrange(`${queueKeys(zone).jobs}:${laneIdOf(id)}:completed`, "0", "-1")).toEqual([id]);
     expect(await queue.openCounts()).toEqual(new Map());
@@ -177,6 +215,7 @@ describe("reconcile", () => {
     }));
     const ids = (await queue.submit(submissions)).map((outcome) => ("created" in outcome ? outcome.id : ""));
     await queue.refill();
+    await recordEnds(server.url, zone, ids);
     await queue.finish(ids[0]!, "succeeded");
     await queue.finish(ids[1]!, "failed");
     letPass(1); // which of those that ended in the same ms goes first is not said
@@ -253,6 +292,7 @@ describe("scale and faults", () => {
     const [late] = await submitAll(queue, many(1));
     await queue.refill();
     expect(headIds(queue)).toEqual([...ids, late]);
+    await recordEnds(server.url, zone, [ids[0]!]);
     await queue.finish(ids[0]!, "succeeded");
     expect((await queue.openCounts()).get("acme")).toBe(6);
   });

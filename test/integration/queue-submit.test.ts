@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { GleanerError } from "../../src/errors/gleaner-error.ts";
 import type { GuestQueue } from "../../src/queue/guest-queue.ts";
-import { guestSpec, headIds, noRecords, openQueue, submitAll } from "../support/queue.ts";
+import { guestSpec, headIds, noRecords, openQueue, recordEnds, submitAll } from "../support/queue.ts";
 import { freshZone, startTestRedis, type TestRedis } from "../support/redis.ts";
 
 let redis: TestRedis;
@@ -81,6 +81,7 @@ describe("submitting", () => {
     await expect(submitAll(queue, [guestSpec({ tenant: "d" })])).rejects.toMatchObject({
       details: { count: 12, countMax: 12 },
     });
+    await recordEnds(redis.url, zone, [first!]);
     await queue.finish(first!, "cancelled");
     await submitAll(queue, [guestSpec({ tenant: "d" })]);
   });
@@ -91,6 +92,7 @@ describe("submitting", () => {
       queue,
       Array.from({ length: 5 }, () => guestSpec()),
     );
+    await recordEnds(redis.url, zone, [ids[0]!]);
     await queue.finish(ids[0]!, "cancelled");
     await queue.finish(ids[0]!, "cancelled");
     await submitAll(queue, [guestSpec()]);

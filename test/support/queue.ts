@@ -1,6 +1,8 @@
 import { parseSettings, type Settings } from "../../src/config/settings.ts";
 import type { GuestSpec } from "../../src/core/guest.ts";
 import { openGuestQueue, type GuestQueue } from "../../src/queue/guest-queue.ts";
+import { connectRedis } from "../../src/store/connection.ts";
+import { zoneKeys } from "../../src/store/keys.ts";
 
 export function guestSpec(changes: Partial<GuestSpec> = {}): GuestSpec {
   return {
@@ -46,6 +48,14 @@ export async function submitAll(queue: GuestQueue, specs: readonly GuestSpec[]):
 
 export function headIds(queue: GuestQueue): string[] {
   return queue.heads().map(({ id }) => id);
+}
+
+/** As the books do before a guest leaves the queue. All that the queue reads of a record. */
+export async function recordEnds(url: string, zone: string, ids: readonly string[]): Promise<void> {
+  const redis = await connectRedis(url, { name: "test" });
+  const records = ids.flatMap((id) => [id, JSON.stringify({ endedAtMs: 1 })]);
+  if (records.length > 0) await redis.hset(zoneKeys(zone).guests, ...records);
+  redis.disconnect();
 }
 
 export const noRecords = { liveGuestIds: new Set<string>(), record: async () => new Map() };

@@ -1,5 +1,4 @@
 import type { Redis } from "ioredis";
-import type { TerminalGuestState } from "../../../src/core/guest.ts";
 import { GleanerError } from "../../../src/errors/gleaner-error.ts";
 import type { QueueKeys } from "../../../src/queue/keys.ts";
 import { laneIdOf } from "../../../src/queue/lane.ts";
@@ -13,9 +12,6 @@ export interface SimLanesOptions {
   readonly lockMs: number;
   readonly clock: Clock;
 }
-
-/** Codes of a job that is not there, and of one that is not active. */
-const goneCodes: ReadonlySet<unknown> = new Set([-1, -3]);
 
 /** The lanes as BullMQ keeps them: see scripts/bull.ts. */
 export class SimLaneQueues implements LaneQueues {
@@ -57,14 +53,6 @@ export class SimLaneQueues implements LaneQueues {
 
   async setProgress(guestId: string, progress: object): Promise<void> {
     refuse(await this.#call("bull-setProgress", laneIdOf(guestId), guestId, JSON.stringify(progress)));
-  }
-
-  async end(guestId: string, state: TerminalGuestState, token: string): Promise<void> {
-    const outcome =
-      state === "succeeded" ? ["completed", "returnvalue", "null"] : ["failed", "failedReason", state];
-    const nowMs = this.#options.clock.wallMs();
-    const code = await this.#call("bull-finish", laneIdOf(guestId), guestId, token, ...outcome, nowMs);
-    if (!goneCodes.has(code)) refuse(code);
   }
 
   async remove(guestId: string): Promise<void> {

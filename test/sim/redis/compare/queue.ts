@@ -63,6 +63,15 @@ export const queueStep = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("finish" as const), nth, state: ended }) },
+  /** What the books say, by which alone a guest leaves the queue. */
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("record" as const),
+      nth,
+      endedAtMs: fc.constantFrom(7, 7, null),
+    }),
+  },
   /** By a leader that does not know that it was deposed. */
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("former finishes" as const), nth, state: ended }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("former renews" as const) }) },
@@ -155,8 +164,9 @@ export class LedQueue {
         await queue.putBack(this.#guest(step.nth), { evictions: 1, workedMs: 7, delayMs: step.delayMs });
         return queue.heads();
       case "finish":
-        await queue.finish(this.#guest(step.nth), step.state);
-        return queue.waitingTotal();
+        return [await queue.finish(this.#guest(step.nth), step.state), queue.waitingTotal()];
+      case "record":
+        return this.#record(this.#guest(step.nth), step.endedAtMs);
       case "former finishes":
         return outcomeOf(this.#former.finish(this.#guest(step.nth), step.state));
       case "former renews":
@@ -178,6 +188,7 @@ export class LedQueue {
         this.#queue = await this.#lead();
         const liveGuestIds = new Set(step.live.map((at) => this.#guest(at)));
         const done = this.#guest(step.done);
+        await this.#record(done, 7);
         const records = new Map([[done, { state: step.state, evictions: 2, workedMs: 9 }]]);
         const recovered = await this.#queue.recover({ liveGuestIds, record: async () => records });
         const { running, ...counts } = recovered;
@@ -186,6 +197,11 @@ export class LedQueue {
       case "pass":
         return null;
     }
+  }
+
+  async #record(id: string, endedAtMs: number | null): Promise<number> {
+    const { redis } = await this.#connect(this.#clock);
+    return redis.hset(queueKeys(this.#zone).records, id, JSON.stringify({ endedAtMs }));
   }
 
   /** Of the newest guests. */

@@ -83,20 +83,6 @@ export const setProgress: Script = (space, [lane = ""], [id = "", progress = ""]
   return 0;
 };
 
-export const finish: Script = (space, [lane = ""], args) => {
-  const [id = "", token = "", set = "", field = "", value = "", nowMs = ""] = args;
-  const job = `${lane}:${id}`;
-  if (!space.exists(job)) return missing;
-  const refusal = removeLock(space, job, token);
-  if (refusal < 0) return refusal;
-  if (!space.lrem(`${lane}:active`, id)) return notActive;
-  space.hincrby(job, "atm", 1);
-  space.zadd(`${lane}:${set}`, Number(nowMs), id);
-  space.hset(job, field, value);
-  space.hset(job, "finishedOn", nowMs);
-  return 0;
-};
-
 /** Answers 0 where it is locked. */
 export const remove: Script = (space, [lane = ""], [id = ""]) => {
   const job = `${lane}:${id}`;

@@ -142,27 +142,25 @@ export const withdraw: Script = (space, keys, args) => {
   return lanes;
 };
 
-export const end: Script = (space, keys, [token = "", ms = "", now = "", id = "", tenant = ""]) => {
+export const end: Script = (space, keys, args) => {
   const prefixes = prefixesOf(keys);
-  const lock = `${jobKey(prefixes, id)}:lock`;
-  const holder = space.get(lock);
-  if (holder !== null && holder !== token) return null;
-  space.set(lock, token, Number(ms));
-  markEnded(space, prefixes, id, tenant, now);
-  return null;
-};
-
-export const endUnclaimed: Script = (space, keys, args) => {
-  const prefixes = prefixesOf(keys);
-  const [now = "", id = "", tenant = "", set = "", field = "", value = ""] = args;
+  const [token = "", where = "", now = "", id = "", tenant = "", set = "", field = "", value = ""] = args;
+  const job = jobKey(prefixes, id);
+  const holder = space.get(`${job}:lock`);
+  const isClaimed = where === "claimed";
+  if (isClaimed && holder !== null && holder !== token) return "locked";
+  const record = space.hget(keys[2] ?? "", id);
+  if (record === null || (JSON.parse(record) as { endedAtMs: unknown }).endedAtMs === null) return "open";
   const waited = space.lrem(laneKey(prefixes, id, "wait"), id);
   const wasDelayed = space.zrem(laneKey(prefixes, id, "delayed"), id);
-  if (!waited && !wasDelayed) return 0;
+  const wasActive = isClaimed && space.lrem(laneKey(prefixes, id, "active"), id);
+  if (!waited && !wasDelayed && !wasActive) return "gone";
+  space.del(`${job}:lock`);
   space.zadd(laneKey(prefixes, id, set), Number(now), id);
-  space.hset(jobKey(prefixes, id), field, value);
-  space.hset(jobKey(prefixes, id), "finishedOn", now);
+  space.hset(job, field, value);
+  space.hset(job, "finishedOn", now);
   markEnded(space, prefixes, id, tenant, now);
-  return 1;
+  return "ended";
 };
 
 export const forgetEnded: Script = (space, keys, args) => {
