@@ -82,7 +82,7 @@ export const defaults = {
     /** Breaker: a return within this time after lending counts as early. */
     earlyReturnMs: 2 * minute,
     /** Each early return multiplies the idle age required of the device by this, up to the limit; it decays again. */
-    breakerFactor: 2,
+    breakerFactor: 1,
     breakerFactorMax: 64,
     breakerHalfLifeMs: hour,
   },

@@ -4,7 +4,7 @@ import { defaults } from "../../src/config/defaults.ts";
 import { Breaker } from "../../src/core/breaker.ts";
 import { MeetingsMeter } from "../../src/core/meetings-meter.ts";
 
-const settings = defaults.forecast;
+const settings = { ...defaults.forecast, breakerFactor: 2 };
 const hourMs = 3_600_000;
 const keys = { device: "GPU-1", owner: "search", pool: "serving", ownerDevices: 400, poolDevices: 40 };
 

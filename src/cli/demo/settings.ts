@@ -16,9 +16,6 @@ export const fastFleetSettings = {
     fitChanceMin: 0.3,
     horizonMs: 30 * second,
     resumeIdleMsMin: 1_500,
-    earlyReturnMs: second,
-    breakerFactorMax: 2,
-    breakerHalfLifeMs: 10 * second,
   },
   guest: {
     startMs: 300,
