@@ -14,8 +14,8 @@ export default defineConfig({
           name: "unit",
           maxWorkers: 2,
           include: ["test/unit/**/*.test.ts"],
-          // Properties over whole traces take seconds where the machine is busy otherwise.
-          testTimeout: 30_000,
+          // Days of a fleet are played in seconds, in many where the machine is busy otherwise.
+          testTimeout: 120_000,
           sequence: { groupOrder: 1 },
         },
       },
