@@ -227,14 +227,16 @@ export class Cycle {
 
   async #giveBackStrays(): Promise<void> {
     const { fleet, steps, store, queue, guests, clock } = this.#parts;
-    const { live, proven } = await strayLeases({ fleet, steps, store });
-    for (const lease of live) {
+    const { live, ended, proven } = await strayLeases({ fleet, steps, store });
+    for (const lease of [...live, ...ended]) {
       const queued = await queue.get(lease.guestId);
       queue.admit(lease.guestId);
       fleet.addLease(lease, clock.monotonicMs());
       if (queued !== null) guests.started(queued, undefined, lease.id);
-      this.#giveBack(lease, "nobody but the books knows of it");
     }
+    for (const lease of live) this.#giveBack(lease, "nobody but the books knows of it");
+    for (const lease of ended)
+      this.#end(lease, "quarantined", "it had ended without proof before Redis came back older");
     for (const lease of proven) {
       fleet.addLease(lease, clock.monotonicMs());
       steps.take(
@@ -246,10 +248,16 @@ export class Cycle {
 
   /** Ends a lease whose start was never sent; it counts against nobody. */
   #giveBack(lease: Lease, why: string): void {
-    const { steps, fleet, clock } = this.#parts;
+    const { fleet, clock } = this.#parts;
     if (!fleet.leases.has(lease.id)) fleet.addLease(lease, clock.monotonicMs());
+    this.#end(lease, "released", `not started: ${why}`);
+  }
+
+  /** Of an attempt that is worth nothing, or whose worth was booked before. */
+  #end(lease: Lease, state: "released" | "quarantined", detail: string): void {
+    const { steps, clock } = this.#parts;
     const nothing = { exitCode: null, exitSignal: "", checkpointAgeMs: null, workedMs: 0, vacateMs: null };
-    const step = lostStep(lease, clock.monotonicMs(), `not started: ${why}`);
+    const step = { ...lostStep(lease, clock.monotonicMs(), detail), state };
     steps.take(step, undefined, { ...nothing, outcome: "checkpointed", usefulMs: 0, lostMs: 0 });
   }
 

@@ -1,4 +1,4 @@
-import type { Lease } from "../core/lease.ts";
+import { compareTokens, type Lease } from "../core/lease.ts";
 import type { Settings } from "../config/settings.ts";
 import type { GuestQueue } from "../queue/guest-queue.ts";
 import type { LeaseStore } from "../store/lease-store.ts";
@@ -45,10 +45,12 @@ export async function recover(parts: {
   );
 }
 
-/** Leases of which nobody knows but the books. */
+/** Leases that the books still have and this controller does not. */
 interface Strays {
   /** Booked though the answer was lost. */
   readonly live: Lease[];
+  /** They ended here without a proven hand-back before Redis came back older: in the books they live. */
+  readonly ended: Lease[];
   /** Their hand-back was proven before Redis came back older. */
   readonly proven: Lease[];
 }
@@ -63,12 +65,17 @@ export async function strayLeases({
   store: LeaseStore;
 }): Promise<Strays> {
   // What ended before now has left the books by the time that they are read; what ends later is known here.
-  const known = new Set([...fleet.leases.keys(), ...fleet.unproven.keys()]);
+  const [live, unproven] = [new Set(fleet.leases.keys()), new Map(fleet.unproven)];
   await steps.flush();
-  const isStray = ({ id }: Lease) => !known.has(id);
+  const strays = (await store.liveLeases()).filter(({ id }) => !live.has(id));
+  const hasEnded = ({ id, token }: Lease) => {
+    const known = unproven.get(id);
+    return known !== undefined && compareTokens(known.lease.token, token) === 0;
+  };
   return {
-    live: (await store.liveLeases()).filter(isStray),
-    proven: (await store.unprovenLeases()).filter(isStray),
+    live: strays.filter((lease) => !hasEnded(lease)),
+    ended: strays.filter(hasEnded),
+    proven: (await store.unprovenLeases()).filter(({ id }) => !live.has(id) && !unproven.has(id)),
   };
 }
 

@@ -79,9 +79,9 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: "src/controller/lease-steps.ts",
-        find: "await this.#leaveOrWait(guestId, settlement, record);",
+        find: "if (!(await this.#leaveOrWait(guestId, settlement, record))) continue;",
         replace:
-          'if (settlement.outcome !== "evicted") await this.#leaveOrWait(guestId, settlement, record);',
+          'if (settlement.outcome !== "evicted" && !(await this.#leaveOrWait(guestId, settlement, record))) continue;',
       },
     ],
   },
