@@ -206,7 +206,7 @@ export class Conversation implements LinkUser {
   #recalled(message: OwnerRecall): void {
     const { desk, logger } = this.#parts;
     try {
-      desk.take(message.recallId, ownerRecallFromProto(message));
+      desk.take(message.recallId, ownerRecallFromProto(message), message.elapsedMs);
     } catch (err) {
       logger.error({ err, recall: message.recallId }, "a recall that a controller passed on was not taken");
     }

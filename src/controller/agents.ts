@@ -38,7 +38,7 @@ interface AgentsParts extends AgentLeasesParts {
   /** By which it takes back while its lock is not sure. */
   readonly warm: Pick<StandbyFleet, "joined" | "stepped" | "left">;
   /** Recalls that this controller took before it led, or while its lock was not sure. */
-  readonly passedOn: Pick<StandbyRecalls, "reported">;
+  readonly passedOn: Pick<StandbyRecalls, "joined" | "reported">;
   /** Of guests, those that will never run again. */
   readonly endedAmong: (guestIds: readonly string[]) => Promise<EndedGuest[]>;
   /** Redis came back older than an agent has seen it. */
@@ -149,6 +149,7 @@ export class Agents implements AgentDesk {
     this.#leases.reconcile(session, leases);
     const recalls = hello.recalls.map((report) => localRecallFromProto(report, nowMs));
     for (const step of recalls) this.#parts.passedOn.reported(step);
+    this.#parts.passedOn.joined(hello.host);
     const recallsOver = this.#parts.owners.agentRecalls(hello.host, recalls);
     if (recallsOver > 0)
       log.warn(

@@ -25,6 +25,7 @@ const unknown = {
 
 interface PassedOn {
   readonly id: string;
+  readonly order: RecallOrder;
   readonly arrivedAtMs: number;
   readonly progress: Channel<RecallProgress>;
   readonly outstanding: Map<string, StandbyDevice>;
@@ -68,6 +69,7 @@ export class StandbyRecalls implements RecallDesk {
     const deadlineMs = order.deadlineMs ?? defaults.policy.recallDeadlineMs;
     const recall: PassedOn = {
       id,
+      order,
       arrivedAtMs: this.#clock.monotonicMs(),
       progress: new Channel(devices.length * 8 + 16, signal),
       outstanding: new Map(reachable.map((device) => [device.info.uuid, device])),
@@ -75,12 +77,8 @@ export class StandbyRecalls implements RecallDesk {
       stopWaiting: this.#clock.after(deadlineMs, () => this.#deadline(id)),
     };
     this.#standing.set(id, recall);
-    for (const [host, its] of Map.groupBy(reachable, ({ info }) => info.host)) {
-      const uuids = its.map(({ info }) => info.uuid);
-      for (const { recalls } of its) recalls.add(id);
-      const value = ownerRecallToProto(id, uuids, order);
-      this.#fleet.agents.get(host)?.send({ $case: "ownerRecall", value });
-    }
+    for (const { recalls } of reachable) recalls.add(id);
+    for (const host of new Set(reachable.map(({ info }) => info.host))) this.#passOn(recall, host);
     this.#endIfDone(recall);
     this.#log.info(
       { recall: id, devices: devices.length, unreachableHost, reason: order.reason },
@@ -95,12 +93,25 @@ export class StandbyRecalls implements RecallDesk {
     if (recall?.outstanding.has(device) === true) this.#say(recall, device, stage, leaseId, "");
   }
 
+  /** An agent came, perhaps anew: what it was told over a connection that broke it may not have heard. */
+  joined(host: string): void {
+    for (const recall of this.#standing.values()) this.#passOn(recall, host);
+  }
+
   close(): void {
     for (const { progress, stopWaiting } of this.#standing.values()) {
       stopWaiting();
       progress.fail(new GleanerError("SERVER_STOPPING"));
     }
     this.#standing.clear();
+  }
+
+  #passOn({ id, order, arrivedAtMs, outstanding }: PassedOn, host: string): void {
+    const its = [...outstanding.values()].filter(({ info }) => info.host === host);
+    if (its.length === 0) return;
+    const uuids = its.map(({ info }) => info.uuid);
+    const value = ownerRecallToProto(id, uuids, order, this.#clock.monotonicMs() - arrivedAtMs);
+    this.#fleet.agents.get(host)?.send({ $case: "ownerRecall", value });
   }
 
   #say(recall: PassedOn, device: string, stage: RecallStage, leaseId: string, detail: string): void {

@@ -94,6 +94,7 @@ export class Standby implements AgentDesk {
       },
     });
     for (const report of hello.recalls) this.#parts.recalls.reported(localRecallFromProto(report, nowMs));
+    this.#parts.recalls.joined(host);
     log.info({ agent: agentId, host, devices: hello.devices.length }, `agent of ${host} heard on standby`);
     return session;
   }

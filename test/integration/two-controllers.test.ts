@@ -106,6 +106,30 @@ it("I0: a recall at the standby goes to the agent itself, and its stages come ba
   });
 });
 
+it("I5: a recall at the standby is passed on again to an agent whose connection broke, and its deadline goes on", async () => {
+  const [leader, standby] = await pair();
+  await using _ = leader;
+  await using __ = standby;
+  const first = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
+  await first.connect(standby.controller.apiAddress);
+  const following = recall(standby, ["GPU-1"]);
+  const passedOn = (peer: AgentPeer) => peer.commands.find((body) => body.$case === "ownerRecall")?.value;
+  await first.until(() => passedOn(first) !== undefined);
+  first.disconnect();
+
+  const anew = new AgentPeer({ host: "host-a", devices: ["GPU-1"] });
+  await anew.connect(standby.controller.apiAddress);
+  await anew.until(() => passedOn(anew) !== undefined);
+  const { elapsedMs, ...again } = passedOn(anew)!;
+  expect(passedOn(first)).toMatchObject(again);
+  expect(elapsedMs).toBeGreaterThan(0);
+  const report = { device: "GPU-1", ageMs: 0, elapsedMs, deadlineMs: 3_000, reason: "test" };
+  const released = { stage: RecallStage.RELEASED, leaseId: "g:1", holdMs: 0 };
+  anew.tellRecall({ ...report, ...released, recallId: again.recallId });
+  expect((await following).map(({ stage }) => stage)).toEqual([RecallStage.RELEASED]);
+  anew.disconnect();
+});
+
 it("I2, I3: the standby takes the lead when the leader leaves, with its guests, and knows the owners already", async () => {
   const [leader, standby] = await pair();
   await using _ = standby;

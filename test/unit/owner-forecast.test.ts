@@ -111,7 +111,11 @@ describe("what guests cost", () => {
     const settings = parseSettings({}, "test");
     const costs = believedCosts(settings);
     const pauses = lendingTerms(pool("a", { meetingsPerGpuDayMax: 3 }).policy, costs, settings);
-    expect(pauses).toMatchObject({ met: "kill", lostS: 300, limit: { owner: "owner owner", perGpuDayMax: 3 } });
+    expect(pauses).toMatchObject({
+      met: "kill",
+      lostS: 300,
+      limit: { owner: "owner owner", perGpuDayMax: 3 },
+    });
     expect(lendingTerms(pool("a", { firstRung: "pause" }).policy, costs, settings)).toMatchObject({
       met: "pause",
       resumeS: 5,

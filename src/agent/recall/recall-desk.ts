@@ -64,17 +64,22 @@ export class AgentRecallDesk implements RecallDesk {
   }
 
   recall(order: RecallOrder, signal: AbortSignal): AsyncIterable<RecallProgress> {
-    return this.#begin(this.#parts.newId(), order, signal);
+    return this.#begin(this.#parts.newId(), order, this.#parts.clock.nowMs(), signal);
   }
 
-  /** One that a controller passes on, and follows by what is reported. The same again changes nothing. */
-  take(recallId: string, order: RecallOrder): void {
-    if (!this.#parts.book.knows(recallId)) this.#begin(recallId, order, AbortSignal.abort());
+  /** One that a controller heard so long ago, passes on, and follows by what is reported. The same again changes nothing. */
+  take(recallId: string, order: RecallOrder, elapsedMs: number): void {
+    const { book, clock } = this.#parts;
+    if (!book.knows(recallId)) this.#begin(recallId, order, clock.nowMs() - elapsedMs, AbortSignal.abort());
   }
 
-  #begin(recallId: string, order: RecallOrder, signal: AbortSignal): AsyncIterable<RecallProgress> {
-    const { table, book, clock, logger } = this.#parts;
-    const arrivedAtMs = clock.nowMs();
+  #begin(
+    recallId: string,
+    order: RecallOrder,
+    arrivedAtMs: number,
+    signal: AbortSignal,
+  ): AsyncIterable<RecallProgress> {
+    const { table, book, logger } = this.#parts;
     if (book.isFull()) throw new GleanerError("TOO_MANY_RECALLS", { countMax: book.standing().length });
     const devices = this.#devicesOf(order);
     const recalls = devices.map((device) => this.#newRecall(recallId, arrivedAtMs, order, device));
@@ -116,7 +121,7 @@ export class AgentRecallDesk implements RecallDesk {
   }
 
   #newRecall(recallId: string, arrivedAtMs: number, order: RecallOrder, device: DeviceInfo): LocalRecall {
-    const { table, pools, holdAfterRecallMs } = this.#parts;
+    const { table, pools, clock, holdAfterRecallMs } = this.#parts;
     const policy = pools.policyOf(device.pool);
     const leaseId = table.holding(device.uuid)[0]?.record.leaseId ?? "";
     return {
@@ -129,7 +134,7 @@ export class AgentRecallDesk implements RecallDesk {
       holdMs: order.holdMs ?? holdAfterRecallMs,
       leaseId,
       stage: leaseId === "" ? "released" : "accepted",
-      releasedAtMs: leaseId === "" ? arrivedAtMs : null,
+      releasedAtMs: leaseId === "" ? clock.nowMs() : null,
     };
   }
 

@@ -55,9 +55,10 @@ export function ownerRecallToProto(
   recallId: string,
   devices: readonly string[],
   order: RecallOrder,
+  elapsedMs: number,
 ): OwnerRecall {
   const { deadlineMs, firstRung, reason, holdMs } = recallOrderToProto(order);
-  return { recallId, devices: [...devices], deadlineMs, firstRung, reason, holdMs };
+  return { recallId, devices: [...devices], deadlineMs, firstRung, reason, holdMs, elapsedMs };
 }
 
 export function ownerRecallFromProto({ devices, ...order }: OwnerRecall): RecallOrder {

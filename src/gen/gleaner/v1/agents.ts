@@ -623,11 +623,15 @@ export interface OwnerRecall {
   recallId: string;
   /** Of this host. */
   devices: string[];
-  /** From the arrival of this message. Unset: the pool's. */
+  /** From the owner's call. Unset: the pool's. */
   deadlineMs?: number | undefined;
   firstRung: Rung;
   reason: string;
-  holdMs?: number | undefined;
+  holdMs?:
+    | number
+    | undefined;
+  /** Since the owner's call; it may be told again to an agent whose connection broke. */
+  elapsedMs: number;
 }
 
 export interface LeaseReportAck {
@@ -3710,6 +3714,7 @@ function createBaseOwnerRecall(): OwnerRecall {
     firstRung: Rung.UNSPECIFIED,
     reason: "",
     holdMs: undefined,
+    elapsedMs: 0,
   };
 }
 
@@ -3732,6 +3737,9 @@ export const OwnerRecall: MessageFns<OwnerRecall> = {
     }
     if (message.holdMs !== undefined) {
       writer.uint32(48).uint64(message.holdMs);
+    }
+    if (message.elapsedMs !== 0) {
+      writer.uint32(57).double(message.elapsedMs);
     }
     return writer;
   },
@@ -3797,6 +3805,14 @@ export const OwnerRecall: MessageFns<OwnerRecall> = {
             message.holdMs = longToNumber(reader.uint64());
             continue;
           }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.elapsedMs = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3820,6 +3836,7 @@ export const OwnerRecall: MessageFns<OwnerRecall> = {
     message.firstRung = object.firstRung ?? Rung.UNSPECIFIED;
     message.reason = object.reason ?? "";
     message.holdMs = object.holdMs ?? undefined;
+    message.elapsedMs = object.elapsedMs ?? 0;
     return message;
   },
 };
