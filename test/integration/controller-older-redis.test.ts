@@ -87,6 +87,35 @@ it("I4: a lease whose end Redis forgot is ended again, and its guest runs again"
   peer.disconnect();
 });
 
+it("I4, I10: a lease whose unproven end Redis forgot ends so again, its guest runs, and its proof is still taken", async () => {
+  await using redis = await startTestRedis();
+  await using test = await startTestController({ redisUrl: redis.url, settings });
+  const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1", "GPU-2"] });
+  await peer.connect(test.controller.apiAddress);
+  peer.sample(0, ["GPU-1"]);
+  const id = await submit(test);
+  await untilState(test, id, GuestState.RUNNING);
+  const [first] = peer.leases.values();
+  await peer.until(() => acknowledged(peer, first!) === first!.step);
+  const comeBack = await remember(redis);
+  peer.report(first!, LeaseState.QUARANTINED, { mover: Mover.OWNER });
+  await peer.until(() => acknowledged(peer, first!) === first!.step);
+
+  await comeBack();
+  peer.sample(0, ["GPU-2"]);
+  await peer.until(() => peer.leases.size > 0);
+  const [second] = peer.leases.values();
+  expect(second!.devices).toEqual(["GPU-2"]);
+  const client = await connectRedis(redis.url, { name: "test" });
+  const { unproven } = zoneKeys(test.settings.zone);
+  expect(await client.hkeys(unproven)).toEqual([first!.header.leaseId]);
+  peer.report(first!, LeaseState.RELEASED);
+  await peer.until(() => acknowledged(peer, first!) === first!.step);
+  expect(await client.hkeys(unproven)).toEqual([]);
+  client.disconnect();
+  peer.disconnect();
+});
+
 it("I4: the queue follows the guest's record where the books refuse an end", async () => {
   await using redis = await startTestRedis();
   await using test = await startTestController({ redisUrl: redis.url, settings });
