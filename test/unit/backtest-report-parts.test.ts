@@ -140,14 +140,14 @@ describe("the map of devices", () => {
 
 describe("a line", () => {
   it("is broken where there is no value, and shows a value between two gaps as a dot", () => {
-    const page = lineChart({
+    const { drawing } = lineChart({
       title: "t",
       text: "",
       names: { x: "x", y: "y" },
       x: [0, 1, 2, 3, 4],
       lines: [{ name: "l", tone: 0, values: [1, null, 2, null, 1] }],
     });
-    const path = /class="curve tone0" d="([^"]+)"/.exec(page.text)![1]!;
+    const path = /class="curve tone0" d="([^"]+)"/.exec(drawing.text)![1]!;
     expect(path.match(/M[\d.]+ [\d.]+h0/g)).toHaveLength(3);
     expect(path).not.toContain("L");
   });

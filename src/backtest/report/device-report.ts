@@ -2,6 +2,7 @@ import type { DeviceBacktest } from "../backtest-devices.ts";
 import type { DeviceRules } from "../rules.ts";
 import type { DeviceTrace } from "../trace/device-trace.ts";
 import { deviceMap } from "./device-map.ts";
+import { figure } from "./html/figure.ts";
 import { harvestCharts } from "./html/harvest-charts.ts";
 import { mapChart } from "./html/map-chart.ts";
 import { page } from "./html/page.ts";
@@ -40,11 +41,13 @@ export function deviceReport(
               results.map(({ name, harvest: { netS } }) => ({ policy: name, netS })),
             ),
             mapChart(first.name, deviceMap(trace, rules, first.decisions)),
-          ]),
+          ].map(figure)),
       ...results.flatMap(({ policy, forecast }) =>
         forecast === null
           ? []
-          : [reliabilityChart(policy, forecast.reliability), survivalChart(policy, forecast.survival)],
+          : [reliabilityChart(policy, forecast.reliability), survivalChart(policy, forecast.survival)].map(
+              figure,
+            ),
       ),
     ],
   });

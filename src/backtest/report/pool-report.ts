@@ -1,6 +1,7 @@
 import type { PoolResult } from "../backtest-pools.ts";
 import type { PoolRules } from "../rules.ts";
 import type { PoolTrace } from "../trace/pool-trace.ts";
+import { figure, type ChartWithTable } from "./html/figure.ts";
 import { harvestCharts } from "./html/harvest-charts.ts";
 import type { Html } from "./html/html.ts";
 import { lineChart } from "./html/line-chart.ts";
@@ -38,12 +39,15 @@ export function poolReport(
       ),
       ...(first === undefined
         ? []
-        : [boundsSection(first), ...charts(first, results), poolsSection(first, rules)]),
+        : [boundsSection(first), ...charts(first, results).map(figure), poolsSection(first, rules)]),
     ],
   });
 }
 
-function charts({ flow: { buckets, demandS, idleS } }: PoolResult, results: readonly PoolResult[]): Html[] {
+function charts(
+  { flow: { buckets, demandS, idleS } }: PoolResult,
+  results: readonly PoolResult[],
+): ChartWithTable[] {
   const { x, name } = timeAxis(buckets);
   const known = buckets.zeros().map((_, bucket) => demandS[bucket]! + idleS[bucket]! > 0);
   const gpus = (seconds: readonly number[]) =>

@@ -11,18 +11,29 @@ export interface Legend {
   readonly name: string;
 }
 
-export interface FigureParts {
+/** A drawing and what it takes to read it. */
+export interface Chart {
   readonly title: string;
   /** What to see in it, in a sentence or two. */
   readonly text: string;
   readonly drawing: Html;
   readonly drawingHeight?: number;
   readonly legend: readonly Legend[];
+}
+
+export interface ChartWithTable extends Chart {
   readonly table: Html;
 }
 
 /** A drawing with its words, and the same figures as a table for whoever cannot see it. */
-export function figure({ title, text, drawing, drawingHeight = height, legend, table }: FigureParts): Html {
+export function figure({
+  title,
+  text,
+  drawing,
+  drawingHeight = height,
+  legend,
+  table,
+}: ChartWithTable): Html {
   return html`<figure>
     <figcaption>
       <h2>${title}</h2>

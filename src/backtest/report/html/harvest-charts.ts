@@ -1,5 +1,5 @@
 import type { TimeBuckets } from "../time-buckets.ts";
-import type { Html } from "./html.ts";
+import type { ChartWithTable } from "./figure.ts";
 import { lineChart, type Line } from "./line-chart.ts";
 import { timeAxis } from "./time-axis.ts";
 
@@ -15,7 +15,7 @@ export function harvestCharts(
   buckets: TimeBuckets,
   idleS: readonly number[],
   all: readonly Harvest[],
-): Html[] {
+): ChartWithTable[] {
   const { x, name } = timeAxis(buckets);
   const idle: Line = { name: "idle", tone: 6, dashed: true, values: buckets.perSecond(idleS) };
   return [

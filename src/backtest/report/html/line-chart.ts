@@ -1,7 +1,6 @@
 import { axes, type AxisNames } from "./axes.ts";
 import { axis, label } from "./axis.ts";
-import { figure, plot, round } from "./figure.ts";
-import type { Html } from "./html.ts";
+import { plot, round, type ChartWithTable } from "./figure.ts";
 import { html } from "./html.ts";
 import { figuresTable } from "./tables.ts";
 
@@ -28,7 +27,7 @@ export interface LineChart {
 }
 
 /** Lines over a common x; y shows 0. */
-export function lineChart({ title, text, names, x, lines, yMost = 0 }: LineChart): Html {
+export function lineChart({ title, text, names, x, lines, yMost = 0 }: LineChart): ChartWithTable {
   const values = lines.flatMap((line) => line.values.filter((value) => value !== null));
   const across = axis(x[0] ?? 0, x.at(-1) ?? 1, plot.left, plot.right, 12);
   const up = axis(Math.min(0, ...values), Math.max(yMost, ...values), plot.bottom, plot.top, 6);
@@ -45,7 +44,7 @@ export function lineChart({ title, text, names, x, lines, yMost = 0 }: LineChart
       })
       .join("");
   };
-  return figure({
+  return {
     title,
     text,
     drawing: html`${axes(across, up, names)}${lines.map(
@@ -56,7 +55,7 @@ export function lineChart({ title, text, names, x, lines, yMost = 0 }: LineChart
       head: [names.x, ...lines.map(({ name }) => name)],
       rows: x.map((at, index) => [label(at), ...lines.map(({ values }) => cellOf(values[index] ?? null))]),
     }),
-  });
+  };
 }
 
 function cellOf(value: number | null): string {

@@ -1,7 +1,7 @@
 import { mapStates, type DeviceMap, type MapRow, type MapState } from "../device-map.ts";
 import { axis, label } from "./axis.ts";
-import { figure, plot, round } from "./figure.ts";
-import { html, type Html } from "./html.ts";
+import { plot, round, type ChartWithTable } from "./figure.ts";
+import { html } from "./html.ts";
 import { figuresTable } from "./tables.ts";
 import { hours } from "../policy-tables.ts";
 import { timeAxis } from "./time-axis.ts";
@@ -11,7 +11,7 @@ const rowHeightLeast = 3;
 const wantedHeight = 480;
 
 /** Devices × time, a row of runs for each; one path for each state keeps it small. */
-export function mapChart(policy: string, map: DeviceMap): Html {
+export function mapChart(policy: string, map: DeviceMap): ChartWithTable {
   const { buckets, rows } = map;
   const rowHeight = Math.min(rowHeightMost, Math.max(rowHeightLeast, Math.floor(wantedHeight / rows.length)));
   const bottom = plot.top + rows.length * rowHeight;
@@ -27,7 +27,7 @@ export function mapChart(policy: string, map: DeviceMap): Html {
         d="${rows.map((row, index) => runsOf(row, state, index)).join("")}"
       />`,
   );
-  return figure({
+  return {
     title: `Devices over time, lent by ${policy}`,
     text: "Each line is a device, or neighbours where there are many; each cell has the state that lasted longest in it. Idle is what was left.",
     drawingHeight: bottom + 44,
@@ -53,7 +53,7 @@ export function mapChart(policy: string, map: DeviceMap): Html {
         hours(lent),
       ]),
     }),
-  });
+  };
 }
 
 /** Strokes of one cell's height: relative moves, as they are short. */

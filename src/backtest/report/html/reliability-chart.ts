@@ -3,13 +3,13 @@ import type { Reliability } from "../forecast-check.ts";
 import type { ReliabilityBin } from "../reliability.ts";
 import { axes } from "./axes.ts";
 import { axis } from "./axis.ts";
-import { figure, plot, round } from "./figure.ts";
+import { plot, round, type ChartWithTable } from "./figure.ts";
 import { html, type Html } from "./html.ts";
 import { figuresTable } from "./tables.ts";
 import { percent } from "../policy-tables.ts";
 
 /** Said against came, a line for each horizon; the larger the dot, the more was said of it. */
-export function reliabilityChart(policy: string, all: readonly Reliability[]): Html {
+export function reliabilityChart(policy: string, all: readonly Reliability[]): ChartWithTable {
   const across = axis(0, 100, plot.left, plot.right, 10);
   const up = axis(0, 100, plot.bottom, plot.top, 5);
   const at = ({ said, came }: Said) => ({ x: round(across.at(100 * said)), y: round(up.at(100 * came)) });
@@ -26,7 +26,7 @@ export function reliabilityChart(policy: string, all: readonly Reliability[]): H
           />`,
       )}`;
   };
-  return figure({
+  return {
     title: `Reliability of the forecast of ${policy}`,
     text: "Chances of the owner's return, against the share of owners who did return; on the diagonal both are the same. Dots grow with the number of questions.",
     drawing: html`${axes(across, up, { x: "said, %", y: "came, %" })}<path
@@ -35,7 +35,7 @@ export function reliabilityChart(policy: string, all: readonly Reliability[]): H
       />${all.map(drawOne)}`,
     legend: all.map(({ horizonS }, tone) => ({ tone: `tone${tone}`, name: `within ${horizonS / 60} min` })),
     table: reliabilityTable(all),
-  });
+  };
 }
 
 interface Said extends ReliabilityBin {

@@ -1,9 +1,9 @@
 import type { SurvivalStratum } from "../survival-check.ts";
-import type { Html } from "./html.ts";
+import type { ChartWithTable } from "./figure.ts";
 import { lineChart, type Line } from "./line-chart.ts";
 
 /** What was said of how long devices stay idle, and Kaplan–Meier's estimate of how long they did. */
-export function survivalChart(policy: string, all: readonly SurvivalStratum[]): Html {
+export function survivalChart(policy: string, all: readonly SurvivalStratum[]): ChartWithTable {
   const percent = (shares: readonly number[]) => shares.map((share) => 100 * share);
   const lines = all.flatMap(({ from, to, count, said, came }, tone): Line[] => {
     const name = `return within 15 min ${100 * from}–${100 * to} % likely (${count} times)`;
