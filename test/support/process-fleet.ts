@@ -21,6 +21,7 @@ export class ProcessFleet implements AsyncDisposable {
   readonly #dir: string;
   readonly #addresses: Addresses;
   readonly #children: ChildProcess[] = [];
+  readonly #agents = new Set<ChildProcess>();
 
   private constructor(dir: string, redis: TestRedis, addresses: Addresses) {
     this.#dir = dir;
@@ -44,7 +45,8 @@ export class ProcessFleet implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.clients.close();
     for (const child of this.#children.filter(isAlive)) {
-      child.kill("SIGKILL");
+      // A keeper that is killed leaves its agent alone; told to stop, both end, and their guests with them.
+      child.kill(this.#agents.has(child) ? "SIGTERM" : "SIGKILL");
       await once(child, "exit");
     }
     await this.redis.stop();
@@ -73,10 +75,12 @@ export class ProcessFleet implements AsyncDisposable {
     writeFileSync(trace, ["time_s,device,pool,gpu_util_pct,mem_used_mib", ...rows, ""].join("\n"));
     const all = Object.values(this.#addresses).map(({ api }) => api);
     const place = ["--host", "host-a", "--recall-listen", "none"];
-    return this.#start(
+    const agent = this.#start(
       ["agent", "--telemetry", `replay:${trace}`, "--controller", all.join(","), ...place],
       "agent",
     );
+    this.#agents.add(agent);
+    return agent;
   }
 
   /** What /readyz says; empty where nobody answers, or not yet. */
