@@ -39,7 +39,7 @@ describe("checkSpec", () => {
       noticeMs: 10_000,
       durationHintMs: null,
       retries: 2,
-      evictionsMax: 100,
+      evictionsMax: 1_000,
       notBeforeMs: null,
       trustGroup: "research",
       labels: {},
