@@ -73,7 +73,7 @@ export class Pipe<T> {
     const before = this.#underWay.at(-1)?.arrivesAtMs ?? 0;
     const arrivesAtMs = Math.max(before, leavesAtMs + link.delayMs());
     this.#underWay.push({ leavesAtMs, arrivesAtMs, items, isLast });
-    receiver.after(arrivesAtMs - scheduler.nowMs, () => this.#arrive());
+    receiver.at(arrivesAtMs, () => this.#arrive());
   }
 
   #arrive(): void {

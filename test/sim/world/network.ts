@@ -122,7 +122,7 @@ class Way<T> {
     const last = this.#onTheWay.at(-1)?.arrivesAtMs ?? 0;
     const arrivesAtMs = Math.max(last, this.#scheduler.nowMs + this.#network.delayMs());
     this.#onTheWay.push({ arrivesAtMs, act });
-    this.#scheduler.after(arrivesAtMs - this.#scheduler.nowMs, () => this.#arrive());
+    this.#scheduler.at(arrivesAtMs, () => this.#arrive());
   }
 
   /** What is on the way is lost, and the end hears that nothing more comes. */

@@ -35,11 +35,16 @@ export class Life {
 
   /** Ms of the world. */
   after(ms: number, act: () => void): Cancel {
+    return this.at(this.#scheduler.nowMs + ms, act);
+  }
+
+  /** A moment of the world. */
+  at(atMs: number, act: () => void): Cancel {
     let isOff = false;
     const perform = () => {
       if (!isOff && !this.isDead) act();
     };
-    const cancel = this.#scheduler.after(ms, () => {
+    const cancel = this.#scheduler.at(atMs, () => {
       if (this.#state === "stands still") this.#held.push(perform);
       else perform();
     });

@@ -29,7 +29,12 @@ export class Scheduler {
   happened = 0;
 
   after(ms: number, act: () => void): Cancel {
-    const due: Due = { atMs: this.#nowMs + Math.max(0, ms), order: this.#count++, act };
+    return this.at(this.#nowMs + ms, act);
+  }
+
+  /** To the last bit: `after` what is left until then may come a moment too early. Now, where it is past. */
+  at(atMs: number, act: () => void): Cancel {
+    const due: Due = { atMs: Math.max(this.#nowMs, atMs), order: this.#count++, act };
     this.#due.add(due);
     return () => {
       due.act = null;
