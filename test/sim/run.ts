@@ -489,7 +489,7 @@ class Run {
         if (elapsedUs !== bookedUs)
           this.#oracle.violated("I8", `${device}: ${bookedUs} of ${elapsedUs} device-µs are booked`);
       }
-    this.#checkSameBooks();
+    await this.#checkSameBooks();
   }
 
   /** Nothing is kept for leases that have ended (I11). */
@@ -525,16 +525,24 @@ class Run {
       await this.#scheduler.run(this.#scheduler.nowMs + 200, () => this.#oracle.violations.length > 0);
   }
 
-  /** Each controller keeps them all the time: what two have booked up to the same entry is the same (I8). */
-  #checkSameBooks(): void {
+  /**
+   * Each controller keeps them all the time, and all have begun before the first fault: once they have read as far as each
+   * other, they say the same (I8).
+   */
+  async #checkSameBooks(): Promise<void> {
     if (this.#forgotten.length > 0) return;
-    const booked = ({ bookedUs }: BooksFile) => JSON.stringify([...bookedUs]);
-    const [first, ...others] = this.#world.controllers.map(({ books }) => books);
-    for (const books of others)
-      if (books.lastId() === first!.lastId() && booked(books) !== booked(first!))
-        this.#oracle.violated("I8", "two controllers' books differ");
     for (const { name, books } of this.#world.controllers)
       if (books.missedTo !== null) this.#oracle.violated("I8", `the books of ${name} missed entries`);
+    if (this.#oracle.violations.length > 0) return;
+    const [first, ...others] = this.#world.controllers.map(({ books }) => books);
+    const isAsFar = (books: BooksFile) => books.lastId() === first!.lastId();
+    await this.#until(() => others.every(isAsFar));
+    const said = ({ bookedUs, account: { devices, leases } }: BooksFile) =>
+      JSON.stringify([[...bookedUs], [...devices], [...leases]]);
+    for (const books of others)
+      if (!isAsFar(books))
+        this.#oracle.violated("I8", "two controllers' books are never as far as each other");
+      else if (said(books) !== said(first!)) this.#oracle.violated("I8", "two controllers' books differ");
   }
 
   /** Every loan that the books know of was decided for a reason, by a forecast that has a name (I7). */
