@@ -68,9 +68,10 @@ export async function strayLeases({
   const [live, unproven] = [new Set(fleet.leases.keys()), new Map(fleet.unproven)];
   await steps.flush();
   const strays = (await store.liveLeases()).filter(({ id }) => !live.has(id));
-  const hasEnded = ({ id, token }: Lease) => {
-    const known = unproven.get(id);
-    return known !== undefined && compareTokens(known.lease.token, token) === 0;
+  // Books that came back older give a name again, and a token: to a lease of another moment.
+  const hasEnded = ({ id, token, lentAtMs }: Lease) => {
+    const known = unproven.get(id)?.lease;
+    return known?.lentAtMs === lentAtMs && compareTokens(known.token, token) === 0;
   };
   return {
     live: strays.filter((lease) => !hasEnded(lease)),

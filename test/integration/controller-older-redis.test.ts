@@ -116,6 +116,32 @@ it("I4, I10: a lease whose unproven end Redis forgot ends so again, its guest ru
   peer.disconnect();
 });
 
+it("I4, I10: a lease that bears the name and the token of one whose loan Redis forgot is another's, and that one's proof is still taken", async () => {
+  await using redis = await startTestRedis();
+  await using test = await startTestController({ redisUrl: redis.url, settings });
+  const peer = new AgentPeer({ host: "host-a", devices: ["GPU-1", "GPU-2"] });
+  await peer.connect(test.controller.apiAddress);
+  const id = await submit(test);
+  const comeBack = await remember(redis);
+  peer.sample(0, ["GPU-1"]);
+  await untilState(test, id, GuestState.RUNNING);
+  const [first] = peer.leases.values();
+  peer.report(first!, LeaseState.QUARANTINED, { mover: Mover.OWNER });
+  await peer.until(() => acknowledged(peer, first!) === first!.step);
+
+  await comeBack();
+  peer.sample(0, ["GPU-2"]);
+  await peer.until(() => peer.leases.size > 0);
+  expect([...peer.leases.values()].map(({ devices }) => devices)).toEqual([["GPU-2"]]);
+  peer.report(first!, LeaseState.RELEASED);
+  await peer.until(() => acknowledged(peer, first!) === first!.step);
+  const other = await submit(test);
+  peer.sample(0, ["GPU-1"]);
+  await untilState(test, other, GuestState.RUNNING);
+  expect([...peer.leases.values()].map(({ devices }) => devices)).toContainEqual(["GPU-1"]);
+  peer.disconnect();
+});
+
 it("I4: the queue follows the guest's record where the books refuse an end", async () => {
   await using redis = await startTestRedis();
   await using test = await startTestController({ redisUrl: redis.url, settings });
