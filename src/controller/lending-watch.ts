@@ -11,6 +11,7 @@ import { weekMinuteIn } from "../runtime/local-time.ts";
 import type { Fleet, LiveLease } from "./fleet.ts";
 import { believedCosts, lendingTerms } from "./lending-terms.ts";
 import type { LiveGuests } from "./live-guests.ts";
+import { isByOwner, isMeeting } from "./meeting.ts";
 import type { LendingRules, OwnerForecast } from "./owner-forecast.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
 
@@ -52,10 +53,8 @@ export class LendingWatch implements LendingRules {
   /** Called for every step: what guests cost, and what owners' returns did to them. */
   stepped(live: LiveLease, before: Lease, step: LeaseStep, settlement: Settlement | null): void {
     const { forecast } = this.#parts;
-    const byOwner = step.mover === "activity" || step.mover === "owner";
-    const worked = before.state === "starting" || before.state === "running";
     const stays = step.state === "running" || step.state === "paused";
-    if (worked && byOwner) {
+    if (isMeeting(before, step.mover)) {
       live.met = true;
       this.#each(before, (pool) => forecast.met(pool));
     }
@@ -68,7 +67,7 @@ export class LendingWatch implements LendingRules {
     if (before.state === "starting" && step.state === "running") this.#started(before, step);
     if (settlement === null || !isLive(before.state)) return;
     if (settlement.vacateMs !== null) this.#costs.saw("vacateS", settlement.vacateMs / 1_000);
-    if (settlement.outcome === "evicted" && (byOwner || step.mover === "budget"))
+    if (settlement.outcome === "evicted" && (isByOwner(step.mover) || step.mover === "budget"))
       this.#costs.saw("evictedS", settlement.lostMs / 1_000);
   }
 

@@ -10,6 +10,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Metrics } from "../runtime/metrics.ts";
 import type { Device, Fleet } from "./fleet.ts";
 import type { Journal } from "./journal.ts";
+import { isMeeting } from "./meeting.ts";
 import { type OwnerForecast, readingOf } from "./owner-forecast.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
 
@@ -88,9 +89,7 @@ export class OwnerWatch {
 
   /** Called for every step: an owner who met a guest counts, and an early one makes lending there harder for a while. */
   stepped(before: Lease, step: LeaseStep): void {
-    const wasRunning = before.state === "starting" || before.state === "running";
-    const byOwner = step.mover === "activity" || step.mover === "owner";
-    if (!wasRunning || !byOwner) return;
+    if (!isMeeting(before, step.mover)) return;
     const { fleet, journal, clock, metrics, meetings, breaker, settings, signals, forecast } = this.#parts;
     const nowMs = clock.monotonicMs();
     const isEarly = clock.wallMs() - before.lentAtMs < settings.forecast.earlyReturnMs;

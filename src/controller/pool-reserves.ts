@@ -7,6 +7,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Fleet } from "./fleet.ts";
 import type { GuestMoves } from "./guest-moves.ts";
 import { believedCosts, lendingTerms, ownerOf } from "./lending-terms.ts";
+import { isMeeting } from "./meeting.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
 import { Slices } from "./slices.ts";
 
@@ -70,8 +71,7 @@ export class PoolReserves {
 
   /** Called for every step. */
   stepped(before: Lease, { mover }: LeaseStep): void {
-    const worked = before.state === "starting" || before.state === "running";
-    if (!worked || (mover !== "activity" && mover !== "owner")) return;
+    if (!isMeeting(before, mover)) return;
     for (const { device } of before.grants) {
       const pool = this.#parts.fleet.devices.get(device)?.info.pool;
       if (pool !== undefined) this.#evicted.set(pool, (this.#evicted.get(pool) ?? 0) + 1);
