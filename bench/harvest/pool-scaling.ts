@@ -34,6 +34,7 @@ function tickFigures(size: string, pools: number): Figures {
     gpusPending: 0,
     lent: 0,
     evicted: 0,
+    taken: null,
     afterGap: true,
   }));
   const before = memoryMb();
@@ -53,7 +54,8 @@ function nextReading(reading: PoolReading, lent: number, random: SeededRandom): 
   const most = Math.ceil(gpusTotal * movedShare);
   const busy = Math.min(gpusTotal, Math.max(0, gpusBusy + random.below(2 * most + 1) - most));
   const evicted = Math.max(0, lent - (gpusTotal - busy));
-  return { pool, gpusTotal, gpusBusy: busy, gpusPending: 0, lent: lent - evicted, evicted, afterGap: false };
+  const counts = { gpusTotal, gpusBusy: busy, gpusPending: 0 };
+  return { pool, ...counts, lent: lent - evicted, evicted, taken: null, afterGap: false };
 }
 
 /** What the process holds; without a forced collection, so from above. */

@@ -2,7 +2,7 @@ import { GleanerError } from "../errors/gleaner-error.ts";
 import type { OnProgress } from "./backtest-devices.ts";
 import { choosePolicy } from "./policies/registry.ts";
 import type { PolicyContext } from "./policy.ts";
-import type { OwnerTakes } from "./replay/free-gpus.ts";
+import type { IdleEnd } from "./replay/free-gpus.ts";
 import { replayJobs } from "./replay/job-replay.ts";
 import type { JobRules } from "./rules.ts";
 import { clusterSizes, type ClusterSize } from "./score/cluster-sizes.ts";
@@ -22,7 +22,7 @@ export interface JobBacktest {
 export interface JobResult {
   /** As it was asked for. */
   readonly policy: string;
-  readonly takes: OwnerTakes;
+  readonly takes: IdleEnd;
   readonly tally: JobTally;
   /** By how much longer jobs waited than without lending. */
   readonly excess: Waits;

@@ -1,5 +1,6 @@
 import type { DeviceUuid, OwnerState } from "../core/device.ts";
 import type { SurvivalCurve } from "../core/survival-curve.ts";
+import type { IdleEnd } from "./replay/free-gpus.ts";
 import type { DeviceRules, PoolRules } from "./rules.ts";
 
 /**
@@ -99,6 +100,10 @@ export interface PoolSample {
   readonly lent: number;
   /** Lent GPUs that owners took back at this moment. */
   readonly evicted: number;
+  /** GPUs that owners took since the moment before, lent or not; null: not known but for the rise of demand. */
+  readonly taken: number | null;
+  /** Where they stood among the idle ones in the mean: 0 idle longest … 1 shortest; null: none was taken, or not known. */
+  readonly takenPlace: number | null;
   /** Nothing was known for a while before this moment (more than `gapSteps` of the usual steps so far): guests were handed back then. Also true at a pool's first line. */
   readonly afterGap: boolean;
 }
@@ -107,6 +112,8 @@ export interface PoolAction {
   readonly pool: string;
   /** GPUs lent from this moment on, whole, 0 … idle; more is a violation. Without an action the level stays. */
   readonly lent: number;
+  /** Which of the idle ones, where there are GPUs and not only counts; absent: those that idle longest. */
+  readonly lends?: IdleEnd | undefined;
   readonly reason: string;
 }
 

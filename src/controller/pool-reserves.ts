@@ -1,4 +1,5 @@
 import type { Settings } from "../config/settings.ts";
+import type { DeviceUuid } from "../core/device.ts";
 import type { Lease } from "../core/lease.ts";
 import type { PoolPolicy } from "../core/policy.ts";
 import type { LeaseStep } from "../api/convert/lease.ts";
@@ -43,6 +44,9 @@ interface Count {
   known: number;
   busy: number;
   lent: number;
+  /** Since the last tick, by owners: from guests, and with what was free. */
+  evicted: number;
+  taken: number;
 }
 
 /**
@@ -54,8 +58,10 @@ export class PoolReserves {
   readonly #parts: PoolReservesParts;
   readonly #owners = new Map<string, Owner>();
   readonly #levels = new Map<string, number>();
-  /** Devices that owners took back from guests, since the last tick. */
-  readonly #evicted = new Map<string, number>();
+  /** Since the last tick: devices on which owners found a guest. */
+  readonly #met = new Set<DeviceUuid>();
+  /** At the last tick: devices that owners did not use. */
+  #free = new Set<DeviceUuid>();
   /** Pools that the last tick left out, since too little was known of them. */
   readonly #lost = new Set<string>();
 
@@ -72,10 +78,7 @@ export class PoolReserves {
   /** Called for every step. */
   stepped(before: Lease, { mover }: LeaseStep): void {
     if (!isMeeting(before, mover)) return;
-    for (const { device } of before.grants) {
-      const pool = this.#parts.fleet.devices.get(device)?.info.pool;
-      if (pool !== undefined) this.#evicted.set(pool, (this.#evicted.get(pool) ?? 0) + 1);
-    }
+    for (const { device } of before.grants) if (this.#parts.fleet.devices.has(device)) this.#met.add(device);
   }
 
   async tick(): Promise<void> {
@@ -106,7 +109,6 @@ export class PoolReserves {
     }
     if (surpluses.size > 0) await moves.leave(surpluses);
     for (const pool of this.#levels.keys()) if (!limited.has(pool)) this.#levels.delete(pool);
-    this.#evicted.clear();
   }
 
   /** By owner, and what their returns do to guests. */
@@ -128,14 +130,13 @@ export class PoolReserves {
   }
 
   /** null: too little is known of the pool. */
-  #readingOf(pool: string, { total, known, busy, lent }: Count): PoolReading | null {
+  #readingOf(pool: string, { total, known, busy, lent, evicted, taken }: Count): PoolReading | null {
     if (known * 2 < total) {
       this.#lost.add(pool);
       return null;
     }
-    const evicted = this.#evicted.get(pool) ?? 0;
     const afterGap = this.#lost.delete(pool);
-    return { pool, gpusTotal: known, gpusBusy: busy, gpusPending: 0, lent, evicted, afterGap };
+    return { pool, gpusTotal: known, gpusBusy: busy, gpusPending: 0, lent, evicted, taken, afterGap };
   }
 
   #forget(owner: Owner, pool: string): void {
@@ -150,18 +151,26 @@ export class PoolReserves {
     const slices = new Slices(clock);
     const nowMs = clock.monotonicMs();
     const counts = new Map<string, Count>();
+    const wasFree = this.#free;
+    this.#free = new Set();
     let looked = 0;
     for (const { info, tracker, recalls, leases, quarantine } of fleet.devices.values()) {
       if (++looked % 1_024 === 0) await slices.breathe();
       let count = counts.get(info.pool);
-      if (count === undefined) counts.set(info.pool, (count = { total: 0, known: 0, busy: 0, lent: 0 }));
+      if (count === undefined) counts.set(info.pool, (count = newCount()));
       count.total += 1;
       const { state } = tracker.at(nowMs);
-      if (state === "unknown" || quarantine !== null) continue;
+      const isKnown = state !== "unknown" && quarantine === null;
+      const isUsed = state === "busy" || recalls.size > 0 || signals.standsAgainst(info) !== null;
+      // A short visit is over by now, and was one all the same.
+      const met = this.#met.delete(info.uuid);
+      if (met) count.evicted += 1;
+      if (met || (isKnown && isUsed && wasFree.has(info.uuid))) count.taken += 1;
+      if (!isKnown) continue;
       count.known += 1;
-      const isTaken = state === "busy" || recalls.size > 0 || signals.standsAgainst(info) !== null;
-      if (isTaken) count.busy += 1;
-      else if (leases.size > 0) count.lent += 1;
+      if (isUsed) count.busy += 1;
+      else this.#free.add(info.uuid);
+      if (!isUsed && leases.size > 0) count.lent += 1;
     }
     return counts;
   }
@@ -183,4 +192,8 @@ export class PoolReserves {
     this.#owners.set(key, owner);
     return owner;
   }
+}
+
+function newCount(): Count {
+  return { total: 0, known: 0, busy: 0, lent: 0, evicted: 0, taken: 0 };
 }

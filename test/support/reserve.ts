@@ -112,6 +112,7 @@ class OwnedPool {
       gpusPending: pending,
       lent: came - evicted,
       evicted,
+      taken: null,
       afterGap: !known,
     };
     return { reading, arrived, waited: Math.min(evicted, arrived), idle };

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { backtestJobs, type JobBacktest } from "../../src/backtest/backtest-jobs.ts";
 import { Cluster, type Placement } from "../../src/backtest/replay/cluster.ts";
-import type { OwnerTakes } from "../../src/backtest/replay/free-gpus.ts";
+import type { IdleEnd } from "../../src/backtest/replay/free-gpus.ts";
+import { seeded } from "../../src/backtest/seeded.ts";
 import { defaultJobRules } from "../../src/backtest/rules.ts";
 import type { JobTrace } from "../../src/backtest/trace/job-trace.ts";
 
@@ -12,8 +13,14 @@ interface Job {
   readonly gpus: number;
 }
 
+interface Lend {
+  readonly gapS: number;
+  readonly level: number;
+  readonly end: IdleEnd;
+}
+
 const gpusMax = 5;
-const anyTakes = fc.constantFrom<OwnerTakes>("longest_idle", "shortest_idle");
+const anyEnd = fc.constantFrom<IdleEnd>("longest_idle", "shortest_idle");
 const anyJobs = fc
   .array(
     fc.record({
@@ -24,9 +31,12 @@ const anyJobs = fc
     { minLength: 1, maxLength: 14 },
   )
   .map((jobs) => jobs.toSorted((one, other) => one.submitS - other.submitS));
-const anyLends = fc.array(fc.record({ gapS: fc.integer({ min: 1, max: 12 }), level: fc.nat(gpusMax) }), {
-  maxLength: 20,
-});
+const anyLends = fc.array(
+  fc.record({ gapS: fc.integer({ min: 1, max: 12 }), level: fc.nat(gpusMax), end: anyEnd }),
+  {
+    maxLength: 20,
+  },
+);
 
 /** Jobs in order, each when the last of the GPUs that it needs is free and all before it have begun. */
 function beginsByHand(jobs: readonly Job[], gpus: number): number[] {
@@ -41,20 +51,20 @@ function beginsByHand(jobs: readonly Job[], gpus: number): number[] {
 }
 
 /** Serves jobs while levels of lending come and go; a level beyond what is free lends all that is. */
-function serve(jobs: readonly Job[], lends: readonly { gapS: number; level: number }[], takes: OwnerTakes) {
+function serve(jobs: readonly Job[], lends: readonly Lend[], takes: IdleEnd) {
   const placements: Placement[] = [];
   const cluster = new Cluster(gpusMax, takes, 3, (placement) => placements.push({ ...placement }));
   let lendS = 0;
   const moments = [
     ...jobs.map((job, id) => ({ atS: job.submitS, act: () => cluster.submit({ id, ...job }, job.submitS) })),
-    ...lends.map(({ gapS, level }) => {
+    ...lends.map(({ gapS, level, end }) => {
       const atS = (lendS += gapS);
       return {
         atS,
         act: () => {
           cluster.advance(atS);
-          cluster.lend(Math.min(level, cluster.gpusFree), atS);
-          expect(cluster.gpusLent).toBeLessThanOrEqual(cluster.gpusFree);
+          cluster.lend(Math.min(level, cluster.gpusFree), atS, end);
+          expect(cluster.gpusLent).toBe(Math.min(level, cluster.gpusFree));
         },
       };
     }),
@@ -67,7 +77,7 @@ function serve(jobs: readonly Job[], lends: readonly { gapS: number; level: numb
 describe("a cluster of owners' jobs", () => {
   it("serves as a queue worked out by hand does, where nothing is lent", () => {
     fc.assert(
-      fc.property(anyJobs, anyTakes, (jobs, takes) => {
+      fc.property(anyJobs, anyEnd, (jobs, takes) => {
         const begins = serve(jobs, [], takes).map(({ beginS }) => beginS);
         expect(begins).toEqual(beginsByHand(jobs, gpusMax));
       }),
@@ -77,7 +87,7 @@ describe("a cluster of owners' jobs", () => {
 
   it("gives no GPU to two at a time and lets no job overtake, whatever is lent", () => {
     fc.assert(
-      fc.property(anyJobs, anyLends, anyTakes, (jobs, lends, takes) => {
+      fc.property(anyJobs, anyLends, anyEnd, (jobs, lends, takes) => {
         const placements = serve(jobs, lends, takes);
         expect(placements.map(({ job }) => job.id)).toEqual([...jobs.keys()]);
         const freeS = new Map<number, number>();
@@ -98,7 +108,7 @@ describe("a cluster of owners' jobs", () => {
 
   it("begins no job earlier than without lending, and each that meets a guest when it has left", () => {
     fc.assert(
-      fc.property(anyJobs, anyLends, anyTakes, (jobs, lends, takes) => {
+      fc.property(anyJobs, anyLends, anyEnd, (jobs, lends, takes) => {
         const alone = beginsByHand(jobs, gpusMax);
         for (const { job, takenS, beginS, gpus } of serve(jobs, lends, takes)) {
           expect(beginS).toBeGreaterThanOrEqual(alone[job.id]!);
@@ -146,6 +156,28 @@ describe("a backtest of jobs", () => {
     expect(shortest).toBeLessThan(longest);
   });
 
+  describe("of owners whose short jobs come and go within a tick", () => {
+    const jobs = randomJobs(10, 600, 0.02);
+    const learned = (waitedShareMax: number) =>
+      backtestJobs(traceOf(jobs), ["learned"], {
+        ...context,
+        waitedShareMax,
+        rules: { ...rules, load: 0.5 },
+      }).results.map(({ tally }) => tally);
+
+    it.each([0.1, 0.02])("holds the share of the GPUs they take that may find a guest: %d", (max) => {
+      for (const { evictions, gpusTaken } of learned(max)) {
+        expect(evictions / gpusTaken / max).toBeGreaterThan(0.9);
+        expect(evictions / gpusTaken / max).toBeLessThan(1.1);
+      }
+    });
+
+    it("lends as much to guests where owners take the longest idle first: what they take last is lent", () => {
+      const [longest, shortest] = learned(0.02).map(({ lentS, idleS }) => lentS / idleS) as [number, number];
+      expect(longest).toBeGreaterThan(0.9 * shortest);
+    });
+  });
+
   it("adds up, makes nobody wait for less, and says the same again", () => {
     const anyTrace = fc.array(
       fc.record({
@@ -187,6 +219,20 @@ describe("a backtest of jobs", () => {
     expect(() => play(jobs, ["lend-all"])).toThrow("at most 1000000 are played");
   });
 });
+
+/** Of 1, 2 and 4 GPUs, in the mean so long, so many a second. */
+function randomJobs(days: number, meanS: number, perS: number): Job[] {
+  const random = seeded(1);
+  const exponential = () => -Math.log(1 - random());
+  const jobs: Job[] = [];
+  for (let submitS = 0; submitS < days * 86_400; submitS += exponential() / perS)
+    jobs.push({
+      submitS: Math.floor(submitS),
+      durationS: Math.ceil(meanS * exponential()),
+      gpus: 2 ** Math.floor(3 * random()),
+    });
+  return jobs;
+}
 
 function traceOf(jobs: readonly Job[]): JobTrace {
   return {

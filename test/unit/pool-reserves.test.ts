@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseSettings } from "../../src/config/settings.ts";
+import type { LeaseStep } from "../../src/api/convert/lease.ts";
 import { Fleet } from "../../src/controller/fleet.ts";
 import type { GuestMoves } from "../../src/controller/guest-moves.ts";
 import type { OwnerSignals } from "../../src/controller/owner-signals.ts";
@@ -30,10 +31,10 @@ function rig(waitedShareMax: number | null) {
     settings,
     clock: clock as never,
   });
-  const tick = async (busy: number, told: OwnerState = "idle") => {
+  const move = async (isBusy: (index: number) => boolean, told: OwnerState = "idle") => {
     clock.nowMs += tickMs;
     for (const [index, uuid] of uuids.entries()) {
-      const utilPct = told === "unknown" ? null : index < busy ? 90 : 0;
+      const utilPct = told === "unknown" ? null : isBusy(index) ? 90 : 0;
       const reading = {
         engineActiveRatio: null,
         memoryUsedMib: 0,
@@ -49,7 +50,11 @@ function rig(waitedShareMax: number | null) {
     }
     await reserves.tick();
   };
-  return { fleet, reserves, tick, left, uuids, policy };
+  const tick = (busy: number, told?: OwnerState) => move((index) => index < busy, told);
+  /** The owner's activity on a device with a guest. */
+  const stepOf = (index: number) =>
+    [leaseOf("met", [{ device: uuids[index]! }]), { mover: "activity" } as LeaseStep] as const;
+  return { fleet, reserves, tick, move, stepOf, left, uuids, policy };
 }
 
 describe("a pool's reserve", () => {
@@ -97,6 +102,21 @@ describe("a pool's reserve", () => {
       expect(name).toBe("pool-1");
       expect(devices).toBeGreaterThan(0);
     }
+  });
+
+  it("counts each device that an owner takes, also where another is let go of: demand need not rise for owners to meet guests", async () => {
+    const levels = [];
+    for (const finds of [false, true]) {
+      const { reserves, move, stepOf } = rig(0.05);
+      // The owner works on five devices and moves on by one at every tick.
+      for (let n = 0; n < 1_000; n++) {
+        if (finds) reserves.stepped(...stepOf((n + 5) % size));
+        await move((index) => (index - n + size * n) % size < 5);
+      }
+      levels.push(reserves.lentMaxOf("pool-1")!);
+    }
+    expect(levels[0]).toBeGreaterThanOrEqual(size / 2);
+    expect(levels[1]).toBeLessThan(size / 4);
   });
 
   it("follows an owner who sets another number, and keeps what it has learned", async () => {

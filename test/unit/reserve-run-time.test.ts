@@ -14,6 +14,7 @@ function reading(busy: number, more: Partial<PoolReading> = {}): PoolReading {
     gpusPending: 0,
     lent: 0,
     evicted: 0,
+    taken: null,
     afterGap: false,
     ...more,
   };

@@ -55,6 +55,7 @@ describe("Reserve", () => {
       gpusPending: 0,
       lent: 0,
       evicted: 0,
+      taken: null,
       afterGap: true,
     };
     const reserve = new Reserve({ ...settings, limit: null });

@@ -1,5 +1,5 @@
 import { Heap } from "../../core/heap.ts";
-import { FreeGpus, type FreeGpu, type OwnerTakes } from "./free-gpus.ts";
+import { FreeGpus, type FreeGpu, type IdleEnd } from "./free-gpus.ts";
 
 /** An owner's job; `id` rises with submission. */
 export interface ClusterJob {
@@ -17,11 +17,13 @@ export interface Placement {
   readonly endS: number;
   /** As they were until then. */
   readonly gpus: readonly FreeGpu[];
+  /** Where they stood among the free ones in the mean: 0 idle longest … 1 shortest. */
+  readonly place: number;
 }
 
 /** A cluster that serves owners' jobs first come, first served, whether its free GPUs are lent or not: nothing overtakes the head of the queue. */
 export class Cluster {
-  readonly #takes: OwnerTakes;
+  readonly #takes: IdleEnd;
   readonly #vacateS: number;
   readonly #onPlaced: (placement: Placement) => void;
   readonly #free: FreeGpus;
@@ -31,7 +33,7 @@ export class Cluster {
   #gpusPending = 0;
 
   /** A job whose GPUs are not all free of guests begins `vacateS` later: they leave side by side. */
-  constructor(gpus: number, takes: OwnerTakes, vacateS: number, onPlaced: (placement: Placement) => void) {
+  constructor(gpus: number, takes: IdleEnd, vacateS: number, onPlaced: (placement: Placement) => void) {
     this.#free = new FreeGpus(gpus);
     this.#takes = takes;
     this.#vacateS = vacateS;
@@ -73,8 +75,8 @@ export class Cluster {
   }
 
   /** At most as many as are free. -> since when each guest that was handed back ran. */
-  lend(level: number, atS: number): number[] {
-    return this.#free.lend(level, atS);
+  lend(level: number, atS: number, end: IdleEnd): number[] {
+    return this.#free.lend(level, atS, end);
   }
 
   #place(takenS: number): void {
@@ -82,15 +84,21 @@ export class Cluster {
       if (job.gpus > this.#free.count) return;
       this.#head += 1;
       this.#gpusPending -= job.gpus;
+      const place = meanPlace(job.gpus, this.#free.count, this.#takes);
       const gpus = this.#free.take(job.gpus, this.#takes);
       const beginS = takenS + (gpus.some(({ lentAtS }) => lentAtS !== null) ? this.#vacateS : 0);
-      const placement = { job, takenS, beginS, endS: beginS + job.durationS, gpus };
+      const placement = { job, takenS, beginS, endS: beginS + job.durationS, gpus, place };
       this.#running.add(placement);
       this.#onPlaced(placement);
     }
     this.#waiting = [];
     this.#head = 0;
   }
+}
+
+function meanPlace(taken: number, free: number, end: IdleEnd): number {
+  const fromTheEnd = free > 1 ? (taken - 1) / 2 / (free - 1) : 0.5;
+  return end === "longest_idle" ? fromTheEnd : 1 - fromTheEnd;
 }
 
 function endsBefore(one: Placement, other: Placement): boolean {

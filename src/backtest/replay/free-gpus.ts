@@ -1,5 +1,5 @@
-/** Which of the free GPUs an owner's job takes. */
-export type OwnerTakes = "longest_idle" | "shortest_idle";
+/** Of the free GPUs those that idle longest, or shortest: what an owner's job takes, and what is lent. */
+export type IdleEnd = "longest_idle" | "shortest_idle";
 
 export interface FreeGpu {
   readonly gpu: number;
@@ -7,7 +7,7 @@ export interface FreeGpu {
   lentAtS: number | null;
 }
 
-/** Free GPUs of a cluster by the time for which they idle, the longest first; those that idle longest are the lent ones. */
+/** Free GPUs of a cluster by the time for which they idle, the longest first. */
 export class FreeGpus {
   /** Before `#head`: taken. */
   #gpus: FreeGpu[];
@@ -32,31 +32,34 @@ export class FreeGpus {
   }
 
   /** At most as many as are free. */
-  take(count: number, which: OwnerTakes): FreeGpu[] {
-    if (which === "shortest_idle") {
-      const taken = this.#gpus.splice(this.#gpus.length - count, count);
-      this.#lent = Math.min(this.#lent, this.count);
-      return taken;
+  take(count: number, end: IdleEnd): FreeGpu[] {
+    const taken = end === "shortest_idle" ? this.#gpus.splice(this.#gpus.length - count) : this.#shift(count);
+    for (const { lentAtS } of taken) if (lentAtS !== null) this.#lent -= 1;
+    return taken;
+  }
+
+  /** Lends so many in all from one end and hands back what else is lent. -> since when each that was handed back was lent. */
+  lend(level: number, atS: number, end: IdleEnd): number[] {
+    const first = end === "longest_idle" ? this.#head : this.#gpus.length - level;
+    const handedBack: number[] = [];
+    for (let place = this.#head; place < this.#gpus.length; place++) {
+      const gpu = this.#gpus[place]!;
+      const isLent = place >= first && place < first + level;
+      if (gpu.lentAtS !== null && !isLent) handedBack.push(gpu.lentAtS);
+      if (!isLent) gpu.lentAtS = null;
+      else gpu.lentAtS ??= atS;
     }
+    this.#lent = level;
+    return handedBack;
+  }
+
+  #shift(count: number): FreeGpu[] {
     const taken = this.#gpus.slice(this.#head, this.#head + count);
     this.#head += count;
-    this.#lent = Math.max(0, this.#lent - count);
     if (2 * this.#head > this.#gpus.length) {
       this.#gpus = this.#gpus.slice(this.#head);
       this.#head = 0;
     }
     return taken;
-  }
-
-  /** Lends up to so many in all, or hands back what is beyond it. -> since when each that was handed back was lent. */
-  lend(level: number, atS: number): number[] {
-    const handedBack: number[] = [];
-    for (; this.#lent > level; this.#lent--) {
-      const last = this.#gpus[this.#head + this.#lent - 1]!;
-      handedBack.push(last.lentAtS!);
-      last.lentAtS = null;
-    }
-    for (; this.#lent < level; this.#lent++) this.#gpus[this.#head + this.#lent]!.lentAtS = atS;
-    return handedBack;
   }
 }

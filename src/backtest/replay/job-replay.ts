@@ -3,17 +3,17 @@ import type { JobRules } from "../rules.ts";
 import { JobTally } from "../score/job-tally.ts";
 import type { JobTrace } from "../trace/job-trace.ts";
 import { Cluster } from "./cluster.ts";
-import type { OwnerTakes } from "./free-gpus.ts";
+import type { IdleEnd } from "./free-gpus.ts";
 
 /**
  * Serves the jobs, each pool's on a cluster of so many GPUs, with guests on those that the policy lends; null: without lending.
- * The policy is asked every `tickS` up to the last submission and sees counts; of a pool's idle GPUs those that idle longest are lent.
+ * The policy is asked every `tickS` up to the last submission, and says how many of a pool's idle GPUs are lent and from which end.
  */
 export function replayJobs(
   trace: JobTrace,
   gpusOf: readonly number[],
   rules: JobRules,
-  takes: OwnerTakes,
+  takes: IdleEnd,
   policy: PoolPolicy | null,
   onProgress: (part: number) => void,
 ): JobTally {
@@ -34,7 +34,8 @@ export function replayJobs(
     for (let tick = 0, timeS = fromS; timeS < untilS; timeS = fromS + ++tick * rules.tickS) {
       submitUpTo(timeS);
       const samples = sites.map((site) => site.sample(timeS));
-      for (const { pool, lent } of policy.decide({ timeS, samples })) byPool.get(pool)!.lend(lent, timeS);
+      for (const { pool, lent, lends } of policy.decide({ timeS, samples }))
+        byPool.get(pool)!.lend(lent, timeS, lends ?? "longest_idle");
       if (tick % 256 === 0) onProgress((timeS - fromS) / (untilS - fromS));
     }
   submitUpTo(untilS);
@@ -48,14 +49,20 @@ class Site {
   readonly cluster: Cluster;
   readonly #gpus: number;
   readonly #tally: JobTally;
+  #lends: IdleEnd = "longest_idle";
+  #taken = 0;
+  /** Summed over those. */
+  #places = 0;
   #evicted = 0;
   #seen = false;
 
-  constructor(pool: string, gpus: number, { vacateS }: JobRules, takes: OwnerTakes, tally: JobTally) {
+  constructor(pool: string, gpus: number, { vacateS }: JobRules, takes: IdleEnd, tally: JobTally) {
     this.pool = pool;
     this.#gpus = gpus;
     this.#tally = tally;
     this.cluster = new Cluster(gpus, takes, vacateS, (placement) => {
+      this.#taken += placement.gpus.length;
+      this.#places += placement.gpus.length * placement.place;
       this.#evicted += placement.gpus.filter(({ lentAtS }) => lentAtS !== null).length;
       tally.placed(placement);
     });
@@ -68,9 +75,12 @@ class Site {
     const gpusBusy = this.#gpus - gpusFree;
     const demand = Math.min(this.#gpus, gpusBusy + gpusPending);
     const idle = this.#gpus - demand;
-    if (this.cluster.gpusLent > idle) this.lend(idle, timeS);
-    const evicted = this.#evicted;
+    if (this.cluster.gpusLent > idle) this.lend(idle, timeS, this.#lends);
+    const [taken, evicted] = [this.#taken, this.#evicted];
+    const takenPlace = taken > 0 ? this.#places / taken : null;
     const afterGap = !this.#seen;
+    this.#taken = 0;
+    this.#places = 0;
     this.#evicted = 0;
     this.#seen = true;
     const lent = this.cluster.gpusLent;
@@ -83,19 +93,22 @@ class Site {
       idle,
       lent,
       evicted,
+      taken,
+      takenPlace,
       afterGap,
     };
   }
 
-  lend(level: number, atS: number): void {
+  lend(level: number, atS: number, end: IdleEnd): void {
     if (!(Number.isInteger(level) && level >= 0 && level <= this.cluster.gpusFree))
       throw new Error(`a policy lends ${level} GPUs of pool ${this.pool} at ${atS} s`);
-    for (const lentAtS of this.cluster.lend(level, atS)) this.#tally.handedBack(lentAtS, atS);
+    this.#lends = end;
+    for (const lentAtS of this.cluster.lend(level, atS, end)) this.#tally.handedBack(lentAtS, atS);
   }
 
   finish(atS: number): void {
     this.cluster.advance(atS);
-    this.lend(0, atS);
+    this.lend(0, atS, this.#lends);
     this.cluster.advance(Infinity);
   }
 }

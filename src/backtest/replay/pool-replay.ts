@@ -48,7 +48,8 @@ function sampleOf(
   const gpusPending = trace.gpusPending[row]!;
   const demand = demandOf(gpusTotal, gpusBusy, gpusPending);
   const idle = idleOf(gpusTotal, demand);
-  return { pool, gpusTotal, gpusBusy, gpusPending, demand, idle, ...pools.get(pool)!.observe(timeS, idle) };
+  const level = pools.get(pool)!.observe(timeS, idle);
+  return { pool, gpusTotal, gpusBusy, gpusPending, demand, idle, ...level, taken: null, takenPlace: null };
 }
 
 /** How many GPUs of one pool are lent, as far as can be known at the time. */

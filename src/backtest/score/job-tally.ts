@@ -17,7 +17,7 @@ export class JobTally {
   starts = 0;
   handBacks = 0;
   evictions = 0;
-  /** That owners' jobs took; `evictions` of them met a guest. */
+  /** That owners' jobs took while GPUs were lent; `evictions` of them met a guest. */
   gpusTaken = 0;
   /** Jobs that met a guest. */
   metJobs = 0;
@@ -33,7 +33,7 @@ export class JobTally {
   placed({ job, takenS, beginS, endS, gpus }: Placement): void {
     this.beginS[job.id] = beginS;
     this.idleS -= job.gpus * Math.max(0, Math.min(endS, this.#untilS) - takenS);
-    this.gpusTaken += job.gpus;
+    if (takenS <= this.#untilS) this.gpusTaken += job.gpus;
     let met = 0;
     for (const { lentAtS } of gpus) {
       if (lentAtS === null) continue;

@@ -17,6 +17,8 @@ export interface PoolReading {
   /** Lent still, and taken by the owner since the tick before. */
   readonly lent: number;
   readonly evicted: number;
+  /** That owners took since the tick before, lent or not, also where they let go of others meanwhile; null: not known but for the rise of demand. */
+  readonly taken: number | null;
   /** Nothing was known for a while before this tick. A pool's first tick is one whatever is said. */
   readonly afterGap: boolean;
 }
@@ -150,7 +152,7 @@ export class Reserve {
     const afterGap = reading.afterGap || !state.known;
     state.known = isReadable(reading);
     if (!state.known) return;
-    const { gpusTotal, evicted } = reading;
+    const { gpusTotal, lent, evicted } = reading;
     const { demand, idle } = useOf(reading);
     const { track, hazard, rush, shadow } = state;
     if (afterGap) rush.end();
@@ -158,7 +160,8 @@ export class Reserve {
       const rise = Math.max(0, demand - track.demand.demand);
       rush.observe(rise, hazard.expectedArrivals);
       hazard.learn(idle);
-      if (shadow !== null) this.#steering!.settle(shadow, idle, rise, evicted);
+      const taken = reading.taken ?? rise;
+      if (shadow !== null) this.#steering!.settle(shadow, { idle, rise, lent, evicted, taken });
     }
     track.observe({ timeS: this.#timeS, gpusTotal, demand, idle, afterGap }, stepS);
     hazard.predict(track);
@@ -188,8 +191,9 @@ function useOf({ gpusTotal, gpusBusy, gpusPending }: PoolReading): { demand: num
   return { demand, idle: Math.floor(gpusTotal - demand + ROUNDING) };
 }
 
-function isReadable({ gpusTotal, gpusBusy, gpusPending, lent, evicted }: PoolReading): boolean {
-  return [gpusTotal, gpusBusy, gpusPending, lent, evicted].every((gpus) => gpus >= 0 && gpus < Infinity);
+function isReadable({ gpusTotal, gpusBusy, gpusPending, lent, evicted, taken }: PoolReading): boolean {
+  const counts = [gpusTotal, gpusBusy, gpusPending, lent, evicted, taken ?? 0];
+  return counts.every((gpus) => gpus >= 0 && gpus < Infinity);
 }
 
 function levelsOf({ grid, idle }: PoolTrack, { hazard }: PoolHazard): LevelHazards {

@@ -1,4 +1,5 @@
 import { candidatePrices, countMeetings, Shadow, type Limit } from "./shadow.ts";
+import { Turnover } from "./turnover.ts";
 
 const DAY_S = 86_400;
 /** How far back the candidates are compared. */
@@ -11,6 +12,18 @@ const REPAY_MEETINGS = 10;
 const AIM_MIN = 0.25;
 const AIM_MAX = 3;
 
+/** What a tick showed of one pool, GPUs. */
+export interface Shown {
+  readonly idle: number;
+  /** Of demand. */
+  readonly rise: number;
+  /** Still, and of those lent before how many were taken. */
+  readonly lent: number;
+  readonly evicted: number;
+  /** By owners, lent or not. */
+  readonly taken: number;
+}
+
 /**
  * Holds an owner's limit: finds the price of a meeting at which the lending rule keeps it. Whatever is lent, demand is the same,
  * so that what every candidate price would have met is known after each tick (half realised, half as forecast, which is less
@@ -21,6 +34,7 @@ export class Steering {
   #limit: Limit;
   readonly #met = new Float64Array(candidatePrices.length);
   #arrived = 0;
+  readonly #turnover = new Turnover();
   #debt = 0;
 
   constructor(limit: Limit) {
@@ -41,16 +55,20 @@ export class Steering {
     const keep = 0.5 ** (passedS / HALF_LIFE_S);
     for (let index = 0; index < this.#met.length; index++) this.#met[index]! *= keep;
     this.#arrived *= keep;
+    this.#turnover.forget(keep);
   }
 
-  /** What the tick showed of one pool: GPUs idle now, GPUs that arrived, and of those lent how many were taken. */
-  settle(shadow: Shadow, idle: number, rise: number, evicted: number): void {
+  settle(shadow: Shadow, { idle, rise, lent, evicted, taken }: Shown): void {
     const { counts, max } = this.#limit;
-    const arrived = counts === "waited" ? rise : 1;
-    this.#arrived += (arrived + shadow.expectedArrivals) / 2;
+    const waited = counts === "waited";
+    const arrived = waited ? taken : 1;
+    const met = countMeetings(counts, evicted, taken);
+    const metByCounts = countMeetings(counts, Math.max(0, lent + evicted - idle), rise);
+    this.#turnover.observe({ rise: waited ? rise : 1, metByCounts, taken: arrived, met });
+    this.#arrived += ((waited ? rise : 1) + shadow.expectedArrivals) / 2;
     for (let index = 0; index < this.#met.length; index++)
       this.#met[index]! += (shadow.meetings(index, idle, rise) + shadow.expectedMeetings[index]!) / 2;
-    this.#debt += countMeetings(counts, evicted, rise) - max * arrived;
+    this.#debt += met - max * arrived;
     // what was not used up does not pile up: a later rush may not spend it all
     this.#debt = Math.max(this.#debt, -(AIM_MAX - 1) * max * this.#repayArrivals);
   }
@@ -68,10 +86,11 @@ export class Steering {
   }
 
   get #repayArrivals(): number {
-    return Math.max((this.#arrived * Math.LN2 * REPAY_S) / HALF_LIFE_S, REPAY_MEETINGS / this.#limit.max);
+    const arrived = this.#arrived * this.#turnover.takenPerRise;
+    return Math.max((arrived * Math.LN2 * REPAY_S) / HALF_LIFE_S, REPAY_MEETINGS / this.#limit.max);
   }
 
   #share(index: number): number {
-    return this.#arrived > 0 ? this.#met[index]! / this.#arrived : 1;
+    return this.#arrived > 0 ? (this.#met[index]! / this.#arrived) * this.#turnover.metPerCounted : 1;
   }
 }
