@@ -21,7 +21,7 @@ export const devices: Section = {
     "pauseShareOfVacateAt6.9": { min: 0.91 },
     "pauseShareOfVacateAt5.7": { min: 0.88 },
     ...Object.fromEntries(
-      ["kill30", "kill24", "kill12", "kill6", "pause90", "pause70", "pause50", "pause30"].map((setting) => [
+      ["kill30", "kill24", "kill12", "kill6", "pause80", "pause60", "pause40", "pause20"].map((setting) => [
         `${setting}PerGpuDayOffBy`,
         held,
       ]),
@@ -70,7 +70,7 @@ function pauseFigures(trace: DeviceTrace): Figures {
 function heldFigures(trace: DeviceTrace): Figures {
   const settings = [
     ...[30, 24, 12, 6].map((max) => ({ max, rules: defaultDeviceRules })),
-    ...[90, 70, 50, 30].map((max) => ({ max, rules: pauseRules })),
+    ...[80, 60, 40, 20].map((max) => ({ max, rules: pauseRules })),
   ];
   return Object.fromEntries(
     settings.flatMap(({ max, rules }) => {

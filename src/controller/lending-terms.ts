@@ -26,6 +26,7 @@ export function lendingTerms(policy: PoolPolicy, costs: GuestCosts, settings: Se
     resumeS,
     // An owner who is not seen may be there: the guest is taken away as if.
     lostS: pauses ? resumeS : evictedS,
+    lostIsMet: false,
     pauseBudgetS: policy.pauseBudgetMs / 1_000,
     plannedMetS: null,
     limit: perGpuDayMax === null ? null : { owner: ownerOf(policy), perGpuDayMax },

@@ -28,14 +28,14 @@ describe("lend or wait", () => {
   it("lends where a hazard that stays pays for the start, and not where it does not", () => {
     const stop = stopping(steadyChain(), minuteMs);
     // For ever at hazard h: the run earns 60/h − 30 − 310 in the mean, which is 0 at h = 0.176.
-    expect(decideKill(stop.worth(logOddsOf(0.12)), { state: "none" }, costs)).toBe("lend");
-    expect(decideKill(stop.worth(logOddsOf(0.22)), { state: "none" }, costs)).toBeNull();
+    expect(decideKill(stop.worth(logOddsOf(0.12), 0), { state: "none" }, costs)).toBe("lend");
+    expect(decideKill(stop.worth(logOddsOf(0.22), 0), { state: "none" }, costs)).toBeNull();
   });
 
   it("keeps a guest where it would not lend anew, and gives up where the owner is all but there", () => {
     const stop = stopping(steadyChain(), minuteMs);
-    expect(decideKill(stop.worth(logOddsOf(0.19)), { state: "running" }, costs)).toBeNull();
-    expect(decideKill(stop.worth(logOddsOf(0.6)), { state: "running" }, costs)).toBe("vacate");
+    expect(decideKill(stop.worth(logOddsOf(0.19), 0), { state: "running" }, costs)).toBeNull();
+    expect(decideKill(stop.worth(logOddsOf(0.6), 0), { state: "running" }, costs)).toBe("vacate");
   });
 
   it("never asks for less where the owner is more likely to come, or where meetings cost more", () => {
@@ -49,8 +49,8 @@ describe("lend or wait", () => {
           const chain = steadyChain();
           const stop = stopping(chain, minuteMs, { ...costs, met });
           const dear = stopping(chain, minuteMs, { ...costs, met: met + extra });
-          expect(stop.worth(logOdds + more)).toBeLessThanOrEqual(stop.worth(logOdds) + 1e-9);
-          expect(dear.worth(logOdds)).toBeLessThanOrEqual(stop.worth(logOdds) + 1e-9);
+          expect(stop.worth(logOdds + more, 0)).toBeLessThanOrEqual(stop.worth(logOdds, 0) + 1e-9);
+          expect(dear.worth(logOdds, 0)).toBeLessThanOrEqual(stop.worth(logOdds, 0) + 1e-9);
         },
       ),
       { numRuns: 15 },
@@ -58,7 +58,7 @@ describe("lend or wait", () => {
   });
 
   it("lends nothing before it was told of a chain", () => {
-    expect(decideKill(new LendOrWait().worth(-9), { state: "none" }, costs)).toBeNull();
+    expect(decideKill(new LendOrWait().worth(-9, 0), { state: "none" }, costs)).toBeNull();
   });
 });
 

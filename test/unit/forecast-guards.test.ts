@@ -62,6 +62,7 @@ const terms: LendingTerms = {
   evictedS: 300,
   resumeS: 2,
   lostS: 0,
+  lostIsMet: false,
   pauseBudgetS: 600,
   plannedMetS: null,
   limit: null,
@@ -82,6 +83,37 @@ function afterQuiet(lending: DeviceLending, returns: number) {
   }
   return (state: "none" | "running") => lending.decide("0", { state }, 61 * minuteMs);
 }
+
+/** Devices that are idle for two hours, of which the first falls silent at every other minute. */
+function withFlickering(lending: DeviceLending) {
+  for (let minute = 0; minute <= 120; minute++) {
+    for (let device = minute % 2; device < 10; device++) {
+      const reading = {
+        device: `${device}`,
+        pool: "a",
+        atMs: minute * minuteMs,
+        owner: "idle",
+        utilPct: 0,
+      } as const;
+      lending.observe({ ...reading, memoryUsedMib: 1_000 });
+    }
+    lending.settle(minute * minuteMs, () => true);
+  }
+  return ["0", "1"].map((device) => lending.decide(device, { state: "running" }, 120 * minuteMs));
+}
+
+describe("a device that is often lost to sight", () => {
+  const pause: LendingTerms = { ...terms, met: "pause", plannedMetS: 300 };
+
+  it("is kept from guests where that counts as a meeting, and its neighbours are not", () => {
+    const lending = new DeviceLending(90_000, () => ({ ...pause, lostIsMet: true }));
+    expect(withFlickering(lending)).toEqual(["pause", null]);
+  });
+
+  it("may be lent where it does not", () => {
+    expect(withFlickering(new DeviceLending(90_000, () => pause))).toEqual([null, null]);
+  });
+});
 
 describe("what stops lending beside the forecast", () => {
   it("nothing is lent in a rush of owners, and guests that run stay until the rule says otherwise", () => {

@@ -23,6 +23,7 @@ class LearnedDevices implements DevicePolicy {
       evictedS: rules.penaltyS,
       resumeS: rules.resumeS,
       lostS: rules.unknown === "evict" ? rules.penaltyS : 0,
+      lostIsMet: rules.mode === "pause",
       pauseBudgetS: rules.pauseBudgetS,
       plannedMetS,
       limit: meetingsPerGpuDayMax === null ? null : { owner: "", perGpuDayMax: meetingsPerGpuDayMax },

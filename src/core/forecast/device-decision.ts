@@ -30,14 +30,14 @@ const ownPauseShareMax = 1 / 12;
  */
 export function decidePause(
   worthS: number,
-  hazard: number,
+  metChance: number,
   intervalS: number,
   guest: HeldGuest,
   { start, met }: LeaseCosts,
   pauseBudgetS: number,
 ): DeviceDecision | null {
   if (guest.state === "none") return worthS > start ? "lend" : null;
-  const risky = hazard * met > intervalS;
+  const risky = metChance * met > intervalS;
   if (guest.state === "running") return risky ? "pause" : null;
   if (!risky) return "resume";
   return guest.forS >= pauseBudgetS * ownPauseShareMax ? "vacate" : null;

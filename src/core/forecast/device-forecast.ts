@@ -35,8 +35,10 @@ export interface Outlook {
   readonly atMs: number;
   /** Of the owner's return within a minute. */
   readonly logOdds: number;
-  /** P(the owner is back by the next reading). */
+  /** P(the owner is back by the next reading), if that comes. */
   readonly hazard: number;
+  /** P(it does not come, or does not tell). */
+  readonly lostChance: number;
 }
 
 interface Pool {
@@ -71,7 +73,7 @@ const logOdds = 1;
  * then questions: so every device is rated in the light of the others, and nothing that is said depends on a later
  * reading.
  *
- * Bounded: 400 bytes a device beside its name, some 20 KB a pool; `observe` is O(1), `settle` O(readings since the last
+ * Bounded: 420 bytes a device beside its name, some 20 KB a pool; `observe` is O(1), `settle` O(readings since the last
  * one, and pools).
  */
 export class DeviceForecast {
@@ -152,7 +154,9 @@ export class DeviceForecast {
     if (device === null) return null;
     const [atMs, perMinute] = this.#ratings.of(device.slot) as unknown as [number, number];
     const hazard = probability(perMinute + Math.log(this.intervalMs(device.pool) / minuteMs));
-    return { pool: device.pool, atMs, logOdds: perMinute, hazard };
+    const { lostShare } = this.#pools.get(device.pool)!.chain;
+    const lostChance = this.#histories.lostChance(device.slot, lostShare);
+    return { pool: device.pool, atMs, logOdds: perMinute, hazard, lostChance };
   }
 
   /** How long the device stays idle from now on; null where `outlook` is. */

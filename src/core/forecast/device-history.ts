@@ -35,6 +35,9 @@ export const F = {
   utilOfRunPct: 21,
   /** The most in the last busy run that has ended; NaN before the first. */
   utilLastPct: 22,
+  /** Readings that were due while the device was idle, and those of them that did not come or did not tell; both fade with their number. */
+  due: 23,
+  lost: 24,
 } as const;
 
 const owners: readonly OwnerState[] = ["unknown", "idle", "busy"];
@@ -42,6 +45,9 @@ const minuteMs = 60_000;
 const halfLivesMs = [5, 15, 60, 240].map((minutes) => minutes * minuteMs);
 /** Weight of the last idle run in the mean of their logarithms. */
 const runWeight = 0.3;
+/** Readings by which what was seen of lost ones fades to a part of e, and as many as the pool's share of them weighs. */
+const lostMemory = 32;
+const lostBelief = 1;
 
 export interface Observed {
   /** Since the device's last reading, ms; 0 at the first and after a gap. */
@@ -79,6 +85,12 @@ export class DeviceHistories {
     return owners[this.of(slot)[F.owner]!]!;
   }
 
+  /** P(the device is lost to sight by its next reading), drawn to that of its pool. */
+  lostChance(slot: number, poolChance: number): number {
+    const h = this.of(slot);
+    return (h[F.lost]! + lostBelief * poolChance) / (h[F.due]! + lostBelief);
+  }
+
   observe(
     slot: number,
     atMs: number,
@@ -92,6 +104,7 @@ export class DeviceHistories {
     const before = gap ? "unknown" : owners[h[F.owner]!]!;
     const returned = before === "idle" && owner !== "unknown" ? owner === "busy" : null;
     const lost = returned === null && owners[h[F.owner]!] === "idle";
+    if (lost || returned !== null) takeSight(h, lost);
     this.#takeMemory(h, memoryMib, gap);
     const touched = owner === "busy" || Math.abs(h[F.stepMib]!) >= movedMib;
     if (touched || h[F.lastAtMs] === -Infinity) h[F.touchedMs] = atMs;
@@ -138,6 +151,12 @@ export class DeviceHistories {
 
 function mix(h: Float64Array, field: number, left: number, value: number): void {
   h[field] = h[field]! * left + (1 - left) * value;
+}
+
+function takeSight(h: Float64Array, lost: boolean): void {
+  const left = Math.exp(-1 / lostMemory);
+  h[F.due] = h[F.due]! * left + 1;
+  h[F.lost] = h[F.lost]! * left + (lost ? 1 : 0);
 }
 
 /** The owner's state changed, or is known anew after a gap. */

@@ -18,6 +18,8 @@ export interface LendingTerms {
   readonly resumeS: number;
   /** An end by losing sight of the device, beside `endS`. */
   readonly lostS: number;
+  /** That counts as a meeting: an owner who is not seen may be there. */
+  readonly lostIsMet: boolean;
   readonly pauseBudgetS: number;
   /** What a meeting is to count instead of what it costs; null: what it costs. */
   readonly plannedMetS: number | null;
@@ -116,13 +118,14 @@ export class DeviceLending {
     const rated = (uuid: DeviceUuid, name: string) => {
       const pool = this.#poolOf(name);
       pool.isDue = true;
-      const { hazard, atMs } = this.#forecast.outlook(uuid)!;
-      onRated(uuid, atMs);
+      const outlook = this.#forecast.outlook(uuid)!;
+      onRated(uuid, outlook.atMs);
       const price = this.#limitedOf(pool.terms)?.price;
       if (price === undefined || !mayLend(uuid)) return;
       const intervalS = this.#forecast.intervalMs(name) / 1_000;
+      const chance = meetingChance(outlook, pool.terms);
       // What a meeting costs by itself keeps guests from the others, whatever the price.
-      if (hazard * pool.metS <= intervalS) price.saw(hazard, intervalS);
+      if (chance * pool.metS <= intervalS) price.saw(chance, intervalS);
     };
     yield* this.#forecast.settling(nowMs, rated);
     for (const [name, pool] of this.#pools) {
@@ -166,11 +169,12 @@ export class DeviceLending {
     if (pool.terms.keptFree) return guest.state === "none" ? null : "vacate";
     // What brings the owners is not in the forecast; guests that run are left to the recall ladder.
     if (guest.state === "none" && this.#forecast.isRush(outlook.pool, nowMs)) return null;
-    const worthS = pool.stop.worth(outlook.logOdds);
+    const worthS = pool.stop.worth(outlook.logOdds, outlook.lostChance);
     const { terms, costs } = pool;
     if (terms.met === "kill") return decideKill(worthS, guest, costs);
     const intervalS = this.#forecast.intervalMs(outlook.pool) / 1_000;
-    return decidePause(worthS, outlook.hazard, intervalS, guest, costs, terms.pauseBudgetS);
+    const chance = meetingChance(outlook, terms);
+    return decidePause(worthS, chance, intervalS, guest, costs, terms.pauseBudgetS);
   }
 
   /** How long the device stays idle from now on; null where `outlook` is. */
@@ -215,7 +219,8 @@ export class DeviceLending {
   #costsOf({ terms, metS }: Pool): LeaseCosts {
     const { startS, endS, lostS } = terms;
     const priceS = this.#limitedOf(terms)?.priceS ?? 0;
-    return { start: startS, end: endS, met: Math.max(metS, priceS), lost: lostS };
+    const met = Math.max(metS, priceS);
+    return { start: startS, end: endS, met, lost: terms.lostIsMet ? Math.max(lostS, met) : lostS };
   }
 
   #poolOf(name: string): Pool {
@@ -245,6 +250,11 @@ export class DeviceLending {
     }
     return limited;
   }
+}
+
+/** P(a guest is met by the device's next reading). */
+function meetingChance({ hazard, lostChance }: Outlook, { lostIsMet }: LendingTerms): number {
+  return lostIsMet ? lostChance + (1 - lostChance) * hazard : hazard;
 }
 
 function metSOf({ terms, meetings, evictions }: Pool): number {

@@ -35,14 +35,14 @@ export class LendOrWait {
     const game = {
       interval: intervalMs / 1_000,
       offset: Math.log(intervalMs / 60_000),
-      lostShare: chain.lostShare,
       costs,
     };
+    const { lostShare } = chain;
     const moves = chain.matrix();
     for (let sweep = this.#game === null ? coldSweeps : sweeps; sweep > 0; sweep--) {
       mean(moves, this.#worth, this.#next);
       for (let knot = 0; knot < knotCount; knot++) {
-        const worth = worthOf(game, knotLogOdds[knot]!, this.#next[knot]!);
+        const worth = worthOf(game, knotLogOdds[knot]!, lostShare, this.#next[knot]!);
         this.#worth[knot] = Math.min(costs.start, Math.max(-costs.end, worth));
       }
     }
@@ -50,26 +50,25 @@ export class LendOrWait {
     this.#game = game;
   }
 
-  /** W, s, of a device with these log-odds of a return within a minute; −∞ before the first `renew`. */
-  worth(logOdds: number): number {
+  /** W, s, of a device with these log-odds of a return within a minute, that may be lost to sight; −∞ before the first `renew`. */
+  worth(logOdds: number, lostChance: number): number {
     if (this.#game === null) return -Infinity;
     const { knot, above } = between(logOdds);
     const next = (1 - above) * this.#next[knot]! + above * this.#next[knot + 1]!;
-    return worthOf(this.#game, logOdds, next);
+    return worthOf(this.#game, logOdds, lostChance, next);
   }
 }
 
 interface Game {
   readonly interval: number;
   readonly offset: number;
-  readonly lostShare: number;
   readonly costs: LeaseCosts;
 }
 
-function worthOf({ interval, offset, lostShare, costs }: Game, logOdds: number, next: number): number {
-  const returns = probability(logOdds + offset) * (1 - lostShare);
-  const stays = 1 - returns - lostShare;
-  return interval - returns * (costs.end + costs.met) - lostShare * (costs.end + costs.lost) + stays * next;
+function worthOf({ interval, offset, costs }: Game, logOdds: number, lost: number, next: number): number {
+  const returns = probability(logOdds + offset) * (1 - lost);
+  const stays = 1 - returns - lost;
+  return interval - returns * (costs.end + costs.met) - lost * (costs.end + costs.lost) + stays * next;
 }
 
 /** For each knot, the mean of the values at the next reading of a device that stays idle. */
