@@ -17,6 +17,7 @@ import { categoryOf, reasonOf } from "./fleet-view.ts";
 import { countGuests } from "./gauges.ts";
 import type { Journal } from "./journal.ts";
 import type { LeaseSteps } from "./lease-steps.ts";
+import type { OwnerNumbers } from "../report/report.ts";
 import type { OwnerForecast } from "./owner-forecast.ts";
 import type { Books } from "./surroundings.ts";
 
@@ -46,10 +47,13 @@ export class Reports implements ReportDesk {
   async report(query: ReportQuery, signal: AbortSignal): Promise<EncodedReport> {
     await unlessAborted(this.#catchUp(), signal);
     const { books, queue, forecast, signals, fleet } = this.#parts;
-    const limits = fleet.pools().map((pool) => [pool, signals.policyOf(pool).meetingsPerGpuDayMax] as const);
+    const numbersOf = (pool: string): OwnerNumbers => {
+      const { meetingsPerGpuDayMax, waitedShareMax } = signals.policyOf(pool);
+      return { meetingsPerGpuDayMax, waitedShareMax };
+    };
     const live = {
       waiting: queue.waitingTotal(),
-      meetingsPerGpuDayMax: new Map(limits.filter((limit): limit is [string, number] => limit[1] !== null)),
+      ownerNumbers: new Map(fleet.pools().map((pool) => [pool, numbersOf(pool)])),
       calibration: await forecast.record.calibration(query),
     };
     return books.report(query, live, signal);

@@ -10,23 +10,24 @@ type Title = (text: string) => string;
 
 /** What owners allow, beside what came; nothing where nobody set a number. */
 export function ownersText(pools: readonly GroupBooks[], title: Title): string[] {
-  const rows = pools.flatMap(({ name, meetings, meetingsPerGpuDay, meetingsPerGpuDayMax: max }) =>
-    max === null
-      ? []
-      : [
-          [
-            shorten(name),
-            max.toFixed(2),
-            meetingsPerGpuDay.toFixed(2),
-            share(meetingsPerGpuDay, max),
-            String(meetings),
-          ],
-        ],
+  const meetings = pools.flatMap(
+    ({ name, meetings: count, meetingsPerGpuDay: came, meetingsPerGpuDayMax: max }) =>
+      max === null ? [] : [[shorten(name), max.toFixed(2), came.toFixed(2), share(came, max), String(count)]],
   );
+  const waited = pools.flatMap(({ name, returns, waitedShare: came, waitedShareMax: max }) =>
+    max === null ? [] : [[shorten(name), share(max, 1), share(came, 1), share(came, max), String(returns)]],
+  );
+  return [
+    ...ownersTable("meetings a GPU-day", "meetings", meetings, title),
+    ...ownersTable("share of their returns that met a guest", "returns", waited, title),
+  ];
+}
+
+function ownersTable(number: string, counted: string, rows: string[][], title: Title): string[] {
   if (rows.length === 0) return [];
   return [
-    title("Owners' numbers: meetings a GPU-day"),
-    table(["pool", "set", "came", "of what was set", "meetings"], rows),
+    title(`Owners' numbers: ${number}`),
+    table(["pool", "set", "came", "of what was set", counted], rows),
     "",
   ];
 }

@@ -54,6 +54,7 @@ class GroupSum {
     const deviceHours = sum(() => true);
     const usefulGpuHours = sum((category) => category === "useful");
     const meetings = this.#counts.get("meetings") ?? 0;
+    const returns = meetings + (this.#counts.get("unmet_returns") ?? 0);
     return {
       name: this.#name,
       deviceHours,
@@ -67,6 +68,9 @@ class GroupSum {
       meetings,
       meetingsPerGpuDay: deviceHours === 0 ? 0 : meetings / (deviceHours / 24),
       meetingsPerGpuDayMax: null,
+      returns,
+      waitedShare: returns === 0 ? 0 : meetings / returns,
+      waitedShareMax: null,
       computeWait: waitTimes(this.#waits.compute),
       releaseWait: waitTimes(this.#waits.release),
       deadlinesMissed: this.#counts.get("deadlines_missed") ?? 0,

@@ -1,9 +1,16 @@
+import type { DeviceAccount } from "../core/account.ts";
 import type { DeviceUuid } from "../core/device.ts";
 import type { LedgerEvent } from "../core/ledger-event.ts";
 import { isLive } from "../core/lease.ts";
 import type { ReturnRung } from "./report.ts";
 
-export type CountName = "leases" | "evictions" | "meetings" | "deadlines_missed" | `return_${ReturnRung}`;
+export type CountName =
+  | "leases"
+  | "evictions"
+  | "meetings"
+  | "unmet_returns"
+  | "deadlines_missed"
+  | `return_${ReturnRung}`;
 
 /** Something that is counted, on a device and for the tenant whose guest it met. */
 export interface Count {
@@ -36,6 +43,8 @@ export interface LeaseFacts {
   returnedAtMs: number | null;
 }
 
+type DeviceBefore = Readonly<Pick<DeviceAccount, "owner" | "leases" | "quarantine">>;
+
 export interface Facts {
   readonly counts: readonly Count[];
   readonly waits: readonly Wait[];
@@ -44,11 +53,22 @@ export interface Facts {
 const nothing: Facts = { counts: [], waits: [] };
 
 /**
- * What an event says of owners' returns. Keeps `leases` up to date. Each return counts once, by the highest rung that it
+ * What an event says of owners' returns; `devices` as they were before it. Keeps `leases` up to date. Each return counts once, by the highest rung that it
  * needed: a pause that the pause budget turned into a vacate counts as a vacate.
  */
-export function factsOf(event: LedgerEvent, leases: Map<string, LeaseFacts>): Facts {
+export function factsOf(
+  event: LedgerEvent,
+  leases: Map<string, LeaseFacts>,
+  devices: ReadonlyMap<DeviceUuid, DeviceBefore>,
+): Facts {
   switch (event.type) {
+    case "owner": {
+      const { atMs, device, state } = event;
+      const before = devices.get(device);
+      const wasFree = before?.owner === "idle" && before.leases.length === 0 && before.quarantine === null;
+      if (state !== "busy" || !wasFree) return nothing;
+      return { counts: [{ atMs, name: "unmet_returns", device, tenant: "" }], waits: [] };
+    }
     case "lent": {
       const device = event.grants[0]?.device;
       if (device === undefined || leases.has(event.leaseId)) return nothing;

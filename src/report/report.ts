@@ -53,6 +53,12 @@ export interface GroupBooks {
   readonly meetingsPerGpuDay: number;
   /** Of a pool: the most that its owner allows, as the policy says now; null: no limit, or not known. */
   readonly meetingsPerGpuDayMax: number | null;
+  /** Of owners to idle devices, with a guest there or not. */
+  readonly returns: number;
+  /** meetings ÷ returns; 0 without any. */
+  readonly waitedShare: number;
+  /** As `meetingsPerGpuDayMax`. */
+  readonly waitedShareMax: number | null;
   readonly computeWait: WaitTimes;
   readonly releaseWait: WaitTimes;
   readonly deadlinesMissed: number;
@@ -67,12 +73,15 @@ export interface ReportCalibration {
   readonly pools: readonly { readonly pool: string; readonly horizons: readonly Calibration[] }[];
 }
 
+/** What a pool's owner allows; null: no limit. */
+export type OwnerNumbers = Pick<GroupBooks, "meetingsPerGpuDayMax" | "waitedShareMax">;
+
 /** What the books do not know, and whoever leads does. */
 export interface LiveFacts {
   /** Guests: the books hear of one when it is lent to, the queue knows those that never were. */
   readonly waiting: number;
-  /** By pool; one without a limit is left out. */
-  readonly meetingsPerGpuDayMax: ReadonlyMap<string, number>;
+  /** By pool. */
+  readonly ownerNumbers: ReadonlyMap<string, OwnerNumbers>;
   readonly calibration: ReportCalibration;
 }
 
@@ -99,16 +108,10 @@ export interface Report {
   readonly calibration: ReportCalibration | null;
 }
 
-export function withLiveFacts(
-  report: Report,
-  { waiting, meetingsPerGpuDayMax, calibration }: LiveFacts,
-): Report {
+export function withLiveFacts(report: Report, { waiting, ownerNumbers, calibration }: LiveFacts): Report {
   return {
     ...report,
-    pools: report.pools.map((pool) => ({
-      ...pool,
-      meetingsPerGpuDayMax: meetingsPerGpuDayMax.get(pool.name) ?? null,
-    })),
+    pools: report.pools.map((pool) => ({ ...pool, ...ownerNumbers.get(pool.name) })),
     guestsByState: { ...report.guestsByState, waiting },
     calibration,
   };

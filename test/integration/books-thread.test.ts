@@ -25,7 +25,7 @@ import { freshZone, startTestRedis, type TestRedis } from "../support/redis.ts";
 const all: ReportQuery = { fromMs: null, toMs: null, pricePerGpuHour: 0, pool: "" };
 const quiet: LiveFacts = {
   waiting: 0,
-  meetingsPerGpuDayMax: new Map(),
+  ownerNumbers: new Map(),
   calibration: { fromMs: 0, total: [], pools: [] },
 };
 const patient = new AbortController().signal;
@@ -115,10 +115,10 @@ describe("books kept on a thread of their own", () => {
       { type: "guest", atMs: 9, guestId: "g0", tenant: "", state: "failed", reason: "" },
     ]);
     const { calibration } = sampleReport;
-    const limits = new Map([["a", 6]]);
+    const numbers = { meetingsPerGpuDayMax: 6, waitedShareMax: 0.05 };
     const report = await reportOf(books, all, {
       waiting: 7,
-      meetingsPerGpuDayMax: limits,
+      ownerNumbers: new Map([["a", numbers]]),
       calibration: calibration!,
     });
     const file = readBooks(path);
@@ -126,11 +126,11 @@ describe("books kept on a thread of their own", () => {
     file.close();
     expect(report).toEqual({
       ...expected,
-      pools: expected.pools.map((pool) => ({ ...pool, meetingsPerGpuDayMax: limits.get(pool.name) ?? null })),
+      pools: expected.pools.map((pool) => (pool.name === "a" ? { ...pool, ...numbers } : pool)),
       guestsByState: { ...expected.guestsByState, waiting: 7 },
       calibration,
     });
-    expect(report.pools.map(({ meetingsPerGpuDayMax }) => meetingsPerGpuDayMax)).toContain(6);
+    expect(report.pools.find(({ name }) => name === "a")).toMatchObject(numbers);
     expect(report).toMatchObject({ toMs: 9, balanced: true, total: { leases: 1 } });
     expect(books.endedGuests()).toEqual({ failed: 1 });
     expect(await books.decisions({ device: "", guestId: "", pageSize: 10 }, patient)).toEqual([]);

@@ -358,6 +358,35 @@ describe("the books", () => {
     books.close();
   });
 
+  it("counts owners' returns to devices that were idle, and the share of them that met a guest", () => {
+    const met: LedgerEvent = {
+      type: "meeting",
+      id: "meeting",
+      atMs: 40,
+      device: "gpu-0",
+      leaseId: "g1:1",
+      signal: "activity",
+      recallId: "",
+    };
+    const books = bookAll(
+      deviceEvent("gpu-0", 0),
+      // What they did before was not seen.
+      owner(1, "busy"),
+      owner(10, "idle"),
+      owner(20, "busy"),
+      owner(22, "unknown"),
+      owner(24, "busy"),
+      owner(30, "idle"),
+      lent(31),
+      met,
+      step(41, "paused", { mover: "activity", signalToStepMs: 1 }),
+      owner(42, "busy"),
+      alive(50),
+    );
+    expect(books.report(all).total).toMatchObject({ returns: 2, meetings: 1, waitedShare: 0.5 });
+    books.close();
+  });
+
   it("counts each return once, by the rung that it needed, and what the owner waited", () => {
     const meeting = (atMs: number): LedgerEvent => ({
       type: "meeting",

@@ -135,7 +135,7 @@ it("I3: no jump of the wall clock ends the lease of an agent that is away, and t
 
 it("holds in its report the forecast against what owners did, and what they met against what they allow", async () => {
   const clock = new LateClock();
-  const policies = [{ pool: "*", mode: "lend", meetingsPerGpuDayMax: 6 }];
+  const policies = [{ pool: "*", mode: "lend", meetingsPerGpuDayMax: 6, waitedShareMax: 0.25 }];
   const { test, peer } = await withAgent(clock, { policies, telemetry: { staleMs: 40_000 } });
   await using _ = test;
   const ask = (from?: Date) =>
@@ -157,7 +157,9 @@ it("holds in its report the forecast against what owners did, and what they met 
   expect(calibration!.total[0]!.said).toBeGreaterThan(0);
   expect(calibration!.pools.map(({ pool }) => pool)).toEqual(pools.map(({ name }) => name));
   expect(calibration!.from!.getTime()).toBeLessThanOrEqual(clock.wallMs() - 80_000);
-  expect(pools[0]!.meetingsPerGpuDayMax).toBe(6);
+  // Nobody's guest was there when the owner came back.
+  expect(pools[0]).toMatchObject({ meetingsPerGpuDayMax: 6, waitedShareMax: 0.25, waitedShare: 0 });
+  expect(pools[0]!.returns).toBeGreaterThan(0);
   // Nothing was answered in a range that is yet to come.
   expect((await ask(new Date(clock.wallMs() + 7_200_000))).calibration!.total[0]!.count).toBe(0);
 });

@@ -63,6 +63,9 @@ export const sampleGroup: GroupBooks = {
   meetings: 1,
   meetingsPerGpuDay: 12,
   meetingsPerGpuDayMax: null,
+  returns: 4,
+  waitedShare: 0.25,
+  waitedShareMax: null,
   computeWait: { count: 1, p50Ms: 4, p99Ms: 4, maxMs: 4 },
   releaseWait: noWait,
   deadlinesMissed: 0,
@@ -72,7 +75,7 @@ export const sampleReport: Report = {
   fromMs: 1_800_000_000_000,
   toMs: 1_800_003_600_000,
   total: sampleGroup,
-  pools: [{ ...sampleGroup, name: "train", meetingsPerGpuDayMax: 6 }],
+  pools: [{ ...sampleGroup, name: "train", meetingsPerGpuDayMax: 6, waitedShareMax: 0.05 }],
   owners: [],
   tenants: [],
   devices: [

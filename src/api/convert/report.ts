@@ -58,6 +58,7 @@ function groupToProto(group: GroupBooks): wire.GroupBooks {
     ...group,
     hours,
     meetingsPerGpuDayMax: group.meetingsPerGpuDayMax ?? undefined,
+    waitedShareMax: group.waitedShareMax ?? undefined,
     computeWait: { ...group.computeWait },
     releaseWait: { ...group.releaseWait },
   };
@@ -71,6 +72,7 @@ function groupFromProto(message: wire.GroupBooks): GroupBooks {
       category: categoryWords.fromWire(part.category, "hours.category"),
     })),
     meetingsPerGpuDayMax: message.meetingsPerGpuDayMax ?? null,
+    waitedShareMax: message.waitedShareMax ?? null,
     computeWait: message.computeWait ?? wire.WaitTimes.create(),
     releaseWait: message.releaseWait ?? wire.WaitTimes.create(),
   };

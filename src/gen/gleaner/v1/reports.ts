@@ -172,7 +172,15 @@ export interface GroupBooks {
   releaseWait: WaitTimes | undefined;
   deadlinesMissed: number;
   /** Of a pool: the most that its owner allows, as the policy says now. Absent: no limit, or nobody leads who knows. */
-  meetingsPerGpuDayMax?: number | undefined;
+  meetingsPerGpuDayMax?:
+    | number
+    | undefined;
+  /** Of owners to idle devices, with a guest there or not. */
+  returns: number;
+  /** Meetings / returns; 0 without any. */
+  waitedShare: number;
+  /** As meetings_per_gpu_day_max. */
+  waitedShareMax?: number | undefined;
 }
 
 /** What the forecast said of owners' returns, against what came of it. */
@@ -729,6 +737,9 @@ function createBaseGroupBooks(): GroupBooks {
     releaseWait: undefined,
     deadlinesMissed: 0,
     meetingsPerGpuDayMax: undefined,
+    returns: 0,
+    waitedShare: 0,
+    waitedShareMax: undefined,
   };
 }
 
@@ -778,6 +789,15 @@ export const GroupBooks: MessageFns<GroupBooks> = {
     }
     if (message.meetingsPerGpuDayMax !== undefined) {
       writer.uint32(121).double(message.meetingsPerGpuDayMax);
+    }
+    if (message.returns !== 0) {
+      writer.uint32(128).uint64(message.returns);
+    }
+    if (message.waitedShare !== 0) {
+      writer.uint32(137).double(message.waitedShare);
+    }
+    if (message.waitedShareMax !== undefined) {
+      writer.uint32(145).double(message.waitedShareMax);
     }
     return writer;
   },
@@ -915,6 +935,30 @@ export const GroupBooks: MessageFns<GroupBooks> = {
             message.meetingsPerGpuDayMax = reader.double();
             continue;
           }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.returns = longToNumber(reader.uint64());
+            continue;
+          }
+          case 17: {
+            if (tag !== 137) {
+              break;
+            }
+
+            message.waitedShare = reader.double();
+            continue;
+          }
+          case 18: {
+            if (tag !== 145) {
+              break;
+            }
+
+            message.waitedShareMax = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -951,6 +995,9 @@ export const GroupBooks: MessageFns<GroupBooks> = {
       : undefined;
     message.deadlinesMissed = object.deadlinesMissed ?? 0;
     message.meetingsPerGpuDayMax = object.meetingsPerGpuDayMax ?? undefined;
+    message.returns = object.returns ?? 0;
+    message.waitedShare = object.waitedShare ?? 0;
+    message.waitedShareMax = object.waitedShareMax ?? undefined;
     return message;
   },
 };
