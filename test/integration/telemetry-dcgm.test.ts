@@ -114,6 +114,8 @@ describe("dcgm-exporters over HTTP", () => {
     for (const [name, [answer]] of Object.entries(behaviours)) urls.set(await exporter(answer), name);
     const source = open([...urls.keys(), await well("GPU-a"), "http://127.0.0.1:1/metrics"], {
       scrapesMax: 32,
+      // All of them answer at once or never: long enough that a busy machine is not taken for the latter.
+      scrapeTimeoutMs: 1_000,
     });
     const seen = await until(
       source,
