@@ -26,7 +26,8 @@ export function lendingTerms(policy: PoolPolicy, costs: GuestCosts, settings: Se
     resumeS,
     // An owner who is not seen may be there: the guest is taken away as if.
     lostS: pauses ? resumeS : evictedS,
-    lostIsMet: false,
+    // As agents have it: after a while of silence a guest makes way as for an owner, unless owners call.
+    lostIsMet: policy.returnSignal === "activity",
     pauseBudgetS: policy.pauseBudgetMs / 1_000,
     plannedMetS: null,
     limit: perGpuDayMax === null ? null : { owner: ownerOf(policy), perGpuDayMax },

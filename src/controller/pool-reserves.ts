@@ -1,15 +1,15 @@
 import type { Settings } from "../config/settings.ts";
-import type { DeviceUuid } from "../core/device.ts";
 import type { Lease } from "../core/lease.ts";
 import type { PoolPolicy } from "../core/policy.ts";
 import type { LeaseStep } from "../api/convert/lease.ts";
 import { Reserve, type PoolReading } from "../core/reserve/reserve.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Fleet } from "./fleet.ts";
+import type { Device, Fleet } from "./fleet.ts";
 import type { GuestMoves } from "./guest-moves.ts";
 import { believedCosts, lendingTerms, ownerOf } from "./lending-terms.ts";
 import { isMeeting } from "./meeting.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
+import { OwnerStays } from "./owner-stays.ts";
 import { Slices } from "./slices.ts";
 
 /** So long a reserve that begins anew keeps new guests out where it must, and calls nobody back: what it says rests on belief. */
@@ -58,10 +58,7 @@ export class PoolReserves {
   readonly #parts: PoolReservesParts;
   readonly #owners = new Map<string, Owner>();
   readonly #levels = new Map<string, number>();
-  /** Since the last tick: devices on which owners found a guest. */
-  readonly #met = new Set<DeviceUuid>();
-  /** At the last tick: devices that owners did not use. */
-  #free = new Set<DeviceUuid>();
+  readonly #stays = new OwnerStays();
   /** Pools that the last tick left out, since too little was known of them. */
   readonly #lost = new Set<string>();
 
@@ -78,14 +75,15 @@ export class PoolReserves {
   /** Called for every step. */
   stepped(before: Lease, { mover }: LeaseStep): void {
     if (!isMeeting(before, mover)) return;
-    for (const { device } of before.grants) if (this.#parts.fleet.devices.has(device)) this.#met.add(device);
+    const { devices } = this.#parts.fleet;
+    this.#stays.tell(before.grants.map(({ device }) => device).filter((device) => devices.has(device)));
   }
 
   async tick(): Promise<void> {
-    const { settings, clock, moves } = this.#parts;
+    const { fleet, settings, clock, moves } = this.#parts;
     const timeS = (clock.monotonicMs() * settings.forecast.speed) / 1_000;
-    const counts = await this.#count();
-    const owners = this.#limitsOf(counts.keys());
+    const owners = this.#limitsOf(fleet.pools().filter((pool) => fleet.devicesIn(pool) > 0));
+    const counts = await this.#count([...owners.values()].flatMap(({ pools }) => pools));
     for (const [key, owner] of this.#owners) {
       if (owners.has(key)) continue;
       for (const pool of owner.pools) this.#forget(owner, pool);
@@ -112,7 +110,7 @@ export class PoolReserves {
   }
 
   /** By owner, and what their returns do to guests. */
-  #limitsOf(pools: Iterable<string>): Map<string, Limited> {
+  #limitsOf(pools: readonly string[]): Map<string, Limited> {
     const owners = new Map<string, Limited>();
     for (const pool of pools) {
       const policy = this.#parts.signals.policyOf(pool);
@@ -145,34 +143,36 @@ export class PoolReserves {
     this.#lost.delete(pool);
   }
 
-  /** An owner's recall, hold or hint is demand like work on a device; of what is lent that counts where the owner is away. */
-  async #count(): Promise<Map<string, Count>> {
-    const { fleet, signals, clock } = this.#parts;
+  async #count(pools: readonly string[]): Promise<Map<string, Count>> {
+    const { fleet, clock } = this.#parts;
     const slices = new Slices(clock);
     const nowMs = clock.monotonicMs();
-    const counts = new Map<string, Count>();
-    const wasFree = this.#free;
-    this.#free = new Set();
+    const counts = new Map(pools.map((pool) => [pool, newCount()]));
+    if (counts.size === 0) return counts;
     let looked = 0;
-    for (const { info, tracker, recalls, leases, quarantine } of fleet.devices.values()) {
+    for (const device of fleet.devices.values()) {
       if (++looked % 1_024 === 0) await slices.breathe();
-      let count = counts.get(info.pool);
-      if (count === undefined) counts.set(info.pool, (count = newCount()));
-      count.total += 1;
-      const { state } = tracker.at(nowMs);
-      const isKnown = state !== "unknown" && quarantine === null;
-      const isUsed = state === "busy" || recalls.size > 0 || signals.standsAgainst(info) !== null;
-      // A short visit is over by now, and was one all the same.
-      const met = this.#met.delete(info.uuid);
-      if (met) count.evicted += 1;
-      if (met || (isKnown && isUsed && wasFree.has(info.uuid))) count.taken += 1;
-      if (!isKnown) continue;
-      count.known += 1;
-      if (isUsed) count.busy += 1;
-      else this.#free.add(info.uuid);
-      if (!isUsed && leases.size > 0) count.lent += 1;
+      const count = counts.get(device.info.pool);
+      if (count === undefined) this.#stays.forget(device.info.uuid);
+      else this.#countIn(count, device, nowMs);
     }
     return counts;
+  }
+
+  /** An owner's recall, hold or hint is demand like work on a device; of what is lent that counts where the owner is away. */
+  #countIn(count: Count, device: Device, nowMs: number): void {
+    const { info, tracker, recalls, leases, quarantine, restUntilMs } = device;
+    const { state } = tracker.at(nowMs);
+    const isKnown = state !== "unknown" && quarantine === null;
+    const isUsed = state === "busy" || recalls.size > 0 || this.#parts.signals.standsAgainst(info) !== null;
+    const begun = this.#stays.look(info.uuid, { isUsed, isKnown, isResting: nowMs < restUntilMs });
+    if (begun === "taken" || begun === "met") count.taken += 1;
+    if (begun === "met" || begun === "had_met") count.evicted += 1;
+    count.total += 1;
+    if (!isKnown) return;
+    count.known += 1;
+    if (isUsed) count.busy += 1;
+    else if (leases.size > 0) count.lent += 1;
   }
 
   #ownerOf(key: string, policy: PoolPolicy, max: number, timeS: number): Owner {

@@ -123,4 +123,13 @@ describe("what guests cost", () => {
       limit: null,
     });
   });
+
+  it("reckons with silence as agents do: it takes a guest away as an owner would, but where owners call", () => {
+    const settings = parseSettings({}, "test");
+    const costs = believedCosts(settings);
+    const termsOf = (returnSignal: "activity" | "call") =>
+      lendingTerms(pool("a", { returnSignal }).policy, costs, settings);
+    expect(termsOf("activity").lostIsMet).toBe(true);
+    expect(termsOf("call").lostIsMet).toBe(false);
+  });
 });

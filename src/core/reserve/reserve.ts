@@ -152,7 +152,7 @@ export class Reserve {
     const afterGap = reading.afterGap || !state.known;
     state.known = isReadable(reading);
     if (!state.known) return;
-    const { gpusTotal, lent, evicted } = reading;
+    const { gpusTotal, lent, evicted, taken } = reading;
     const { demand, idle } = useOf(reading);
     const { track, hazard, rush, shadow } = state;
     if (afterGap) rush.end();
@@ -160,7 +160,6 @@ export class Reserve {
       const rise = Math.max(0, demand - track.demand.demand);
       rush.observe(rise, hazard.expectedArrivals);
       hazard.learn(idle);
-      const taken = reading.taken ?? rise;
       if (shadow !== null) this.#steering!.settle(shadow, { idle, rise, lent, evicted, taken });
     }
     track.observe({ timeS: this.#timeS, gpusTotal, demand, idle, afterGap }, stepS);

@@ -20,8 +20,8 @@ export interface Shown {
   /** Still, and of those lent before how many were taken. */
   readonly lent: number;
   readonly evicted: number;
-  /** By owners, lent or not. */
-  readonly taken: number;
+  /** By owners, lent or not; null: known by the rise alone. */
+  readonly taken: number | null;
 }
 
 /**
@@ -61,8 +61,8 @@ export class Steering {
   settle(shadow: Shadow, { idle, rise, lent, evicted, taken }: Shown): void {
     const { counts, max } = this.#limit;
     const waited = counts === "waited";
-    const arrived = waited ? taken : 1;
-    const met = countMeetings(counts, evicted, taken);
+    const arrived = waited ? (taken ?? rise) : 1;
+    const met = countMeetings(counts, evicted, taken === null ? rise : evicted);
     const metByCounts = countMeetings(counts, Math.max(0, lent + evicted - idle), rise);
     this.#turnover.observe({ rise: waited ? rise : 1, metByCounts, taken: arrived, met });
     this.#arrived += ((waited ? rise : 1) + shadow.expectedArrivals) / 2;
