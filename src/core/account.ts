@@ -2,6 +2,7 @@ import { leasedCategory, unleasedCategory, type Category } from "./account-categ
 import type { DeviceUuid, OwnerState } from "./device.ts";
 import { isLive, type LiveLeaseState } from "./lease.ts";
 import type { LedgerEvent } from "./ledger-event.ts";
+import { nextStay, type OwnerStay, type StayCount, type StaySignal } from "./owner-stay.ts";
 
 /** A stretch of one part of a device, whose category is known. Units are device-µs: (toMs − fromMs) × permille. */
 export interface Posting {
@@ -31,6 +32,8 @@ export interface Entry {
   readonly losses: readonly Loss[];
   readonly devices: readonly DeviceUuid[];
   readonly leases: readonly string[];
+  /** What is counted of owners' stays. */
+  readonly returns: readonly { readonly device: DeviceUuid; readonly name: StayCount }[];
 }
 
 /** Plain, so that it can be saved as it is. Time up to `bookedMs` is posted, later time is open. */
@@ -44,6 +47,8 @@ export interface DeviceAccount {
   quarantine: string | null;
   /** Live leases, oldest first. */
   leases: string[];
+  /** Absent in books of before it was counted. */
+  stay?: OwnerStay;
 }
 
 export interface LeaseAccount {
@@ -93,12 +98,13 @@ export class Account {
   }
 
   apply(event: LedgerEvent): Entry {
-    const entry: Mutable<Entry> = { postings: [], losses: [], devices: [], leases: [] };
+    const entry: Mutable<Entry> = { postings: [], losses: [], devices: [], leases: [], returns: [] };
     switch (event.type) {
       case "device":
         this.#begin(event.device.uuid, event.atMs, entry);
         break;
       case "owner":
+        this.#ownerCameOrLeft(event, entry);
         this.#change(event.device, event.atMs, entry, {
           owner: event.state,
           ownerReason: event.state === "unknown" ? event.reason : "",
@@ -120,6 +126,8 @@ export class Account {
         this.#outage(event.sinceMs, event.atMs, entry);
         break;
       case "meeting":
+        this.#stay(event.device, "met", entry);
+        break;
       case "recalled":
       case "decision":
       case "guest":
@@ -159,6 +167,25 @@ export class Account {
     Object.assign(device, change);
   }
 
+  #ownerCameOrLeft({ device: uuid, state }: LedgerEvent & { type: "owner" }, entry: Mutable<Entry>): void {
+    const device = this.#devices.get(uuid);
+    if (device === undefined || device.owner === state) return;
+    if (state === "idle") this.#stay(uuid, "left", entry);
+    // With a guest at work there, it is told that it was met.
+    const isGuestAtWork = device.leases.some((id) => isAtWork(this.#leases.get(id)!));
+    if (state === "busy" && device.owner === "idle" && device.quarantine === null && !isGuestAtWork)
+      this.#stay(uuid, "came", entry);
+  }
+
+  #stay(uuid: DeviceUuid, signal: StaySignal, entry: Mutable<Entry>): void {
+    const device = this.#devices.get(uuid);
+    if (device === undefined) return;
+    const { stay, counts } = nextStay(device.stay ?? "none", signal);
+    device.stay = stay;
+    entry.devices.push(uuid);
+    for (const name of counts) entry.returns.push({ device: uuid, name });
+  }
+
   #lend(event: LedgerEvent & { type: "lent" }, entry: Mutable<Entry>): void {
     if (this.#leases.has(event.leaseId)) return;
     const grants: LeaseAccount["grants"] = [];
@@ -167,6 +194,7 @@ export class Account {
       if (device === undefined || device.leases.includes(event.leaseId)) continue;
       this.#book(device, event.atMs, entry);
       device.leases.push(event.leaseId);
+      this.#stay(uuid, "left", entry);
       grants.push({ device: uuid, permille: sharePermille, usefulMs: 0 });
     }
     if (grants.length === 0) return;
@@ -182,6 +210,7 @@ export class Account {
     for (const device of devices) this.#book(device, event.atMs, entry);
     if (isLive(event.state)) {
       lease.state = event.state;
+      if (event.state === "running") for (const { uuid } of devices) this.#stay(uuid, "left", entry);
       return;
     }
     for (const grant of lease.grants) {
@@ -246,6 +275,10 @@ export class Account {
     }
     return parts;
   }
+}
+
+function isAtWork({ state }: LeaseAccount): boolean {
+  return state === "starting" || state === "running";
 }
 
 function isAsIs<T extends object>(value: T, change: Partial<T>): boolean {

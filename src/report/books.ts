@@ -298,14 +298,15 @@ class SqlBooks implements Omit<Books, "missed"> {
 
   #book(event: LedgerEvent, { devices, leases }: { devices: Set<string>; leases: Set<string> }): void {
     if (!this.#records.isNews(event)) return;
-    const facts = factsOf(event, this.#facts, this.#account.devices);
     const entry = this.#account.apply(event);
     for (const posting of entry.postings) this.#postings.post(posting);
     for (const loss of entry.losses) this.#postings.lose(loss);
     for (const uuid of entry.devices) devices.add(uuid);
     for (const id of entry.leases) leases.add(id);
     if (event.type === "lent" || event.type === "step") leases.add(event.leaseId);
-    this.#records.record(event, facts, this.#facts);
+    for (const { device, name } of entry.returns)
+      this.#records.count({ atMs: event.atMs, name, device, tenant: "" });
+    this.#records.record(event, factsOf(event, this.#facts), this.#facts);
   }
 
   /** `told`: something that they did not know. */

@@ -54,7 +54,7 @@ class GroupSum {
     const deviceHours = sum(() => true);
     const usefulGpuHours = sum((category) => category === "useful");
     const meetings = this.#counts.get("meetings") ?? 0;
-    const returns = meetings + (this.#counts.get("unmet_returns") ?? 0);
+    const returns = this.#counts.get("returns") ?? 0;
     return {
       name: this.#name,
       deviceHours,
@@ -69,7 +69,7 @@ class GroupSum {
       meetingsPerGpuDay: deviceHours === 0 ? 0 : meetings / (deviceHours / 24),
       meetingsPerGpuDayMax: null,
       returns,
-      waitedShare: returns === 0 ? 0 : meetings / returns,
+      waitedShare: returns === 0 ? 0 : (this.#counts.get("met_returns") ?? 0) / returns,
       waitedShareMax: null,
       computeWait: waitTimes(this.#waits.compute),
       releaseWait: waitTimes(this.#waits.release),

@@ -1,4 +1,3 @@
-import type { DeviceAccount } from "../core/account.ts";
 import type { DeviceUuid } from "../core/device.ts";
 import type { LedgerEvent } from "../core/ledger-event.ts";
 import { isLive } from "../core/lease.ts";
@@ -8,7 +7,8 @@ export type CountName =
   | "leases"
   | "evictions"
   | "meetings"
-  | "unmet_returns"
+  | "returns"
+  | "met_returns"
   | "deadlines_missed"
   | `return_${ReturnRung}`;
 
@@ -43,8 +43,6 @@ export interface LeaseFacts {
   returnedAtMs: number | null;
 }
 
-type DeviceBefore = Readonly<Pick<DeviceAccount, "owner" | "leases" | "quarantine">>;
-
 export interface Facts {
   readonly counts: readonly Count[];
   readonly waits: readonly Wait[];
@@ -53,22 +51,11 @@ export interface Facts {
 const nothing: Facts = { counts: [], waits: [] };
 
 /**
- * What an event says of owners' returns; `devices` as they were before it. Keeps `leases` up to date. Each return counts once, by the highest rung that it
+ * What an event says of owners' returns. Keeps `leases` up to date. Each return counts once, by the highest rung that it
  * needed: a pause that the pause budget turned into a vacate counts as a vacate.
  */
-export function factsOf(
-  event: LedgerEvent,
-  leases: Map<string, LeaseFacts>,
-  devices: ReadonlyMap<DeviceUuid, DeviceBefore>,
-): Facts {
+export function factsOf(event: LedgerEvent, leases: Map<string, LeaseFacts>): Facts {
   switch (event.type) {
-    case "owner": {
-      const { atMs, device, state } = event;
-      const before = devices.get(device);
-      const wasFree = before?.owner === "idle" && before.leases.length === 0 && before.quarantine === null;
-      if (state !== "busy" || !wasFree) return nothing;
-      return { counts: [{ atMs, name: "unmet_returns", device, tenant: "" }], waits: [] };
-    }
     case "lent": {
       const device = event.grants[0]?.device;
       if (device === undefined || leases.has(event.leaseId)) return nothing;

@@ -3,7 +3,7 @@ import type { DeviceAccount, LeaseAccount } from "../core/account.ts";
 import type { LedgerEvent } from "../core/ledger-event.ts";
 import type { GuestState } from "../core/guest.ts";
 import type { LeaseState } from "../core/lease.ts";
-import type { Facts, LeaseFacts } from "./lease-facts.ts";
+import type { Count, Facts, LeaseFacts } from "./lease-facts.ts";
 import { kept } from "./schema.ts";
 
 /** What the books hold of the running state; read whole at the start. */
@@ -55,7 +55,7 @@ export function openRecords(db: DatabaseSync) {
   const gap = db.prepare("INSERT INTO gaps (from_ms, to_ms, text) VALUES (?, ?, ?)");
 
   function record(event: LedgerEvent, facts: Facts, leases: ReadonlyMap<string, LeaseFacts>): void {
-    for (const { atMs, name, device, tenant } of facts.counts) count.run(atMs, name, device, tenant);
+    facts.counts.forEach(countOne);
     for (const { atMs, stage, device, tenant, ms } of facts.waits) wait.run(atMs, stage, device, tenant, ms);
     switch (event.type) {
       case "device": {
@@ -96,6 +96,10 @@ export function openRecords(db: DatabaseSync) {
     }
   }
 
+  function countOne({ atMs, name, device, tenant }: Count): void {
+    count.run(atMs, name, device, tenant);
+  }
+
   /** False: it was written twice, by a controller that had no answer or by two of them. */
   function isNews(event: LedgerEvent): boolean {
     const name = onceName(event);
@@ -105,6 +109,7 @@ export function openRecords(db: DatabaseSync) {
   return {
     isNews,
     record,
+    count: countOne,
     gap: (fromMs: number, toMs: number, text: string) => void gap.run(fromMs, toMs, text),
     saveMeta: (key: "last_id" | "seen_ms" | "exact_from_ms" | "told", value: string) =>
       void saveMeta.run(key, value),

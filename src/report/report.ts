@@ -53,9 +53,9 @@ export interface GroupBooks {
   readonly meetingsPerGpuDay: number;
   /** Of a pool: the most that its owner allows, as the policy says now; null: no limit, or not known. */
   readonly meetingsPerGpuDayMax: number | null;
-  /** Of owners to idle devices, with a guest there or not. */
+  /** Owners' stays on devices that were idle, with a guest there or not; by tenant 0. */
   readonly returns: number;
-  /** meetings ÷ returns; 0 without any. */
+  /** The part of them that found a guest; 0 without any. */
   readonly waitedShare: number;
   /** As `meetingsPerGpuDayMax`. */
   readonly waitedShareMax: number | null;

@@ -358,33 +358,37 @@ describe("the books", () => {
     books.close();
   });
 
-  it("counts owners' returns to devices that were idle, and the share of them that met a guest", () => {
-    const met: LedgerEvent = {
+  describe("count each stay of an owner on an idle device once, and whether it found a guest", () => {
+    let meetings = 0;
+    const met = (atMs: number, leaseId = "g1:1"): LedgerEvent => ({
       type: "meeting",
-      id: "meeting",
-      atMs: 40,
+      id: `meeting ${++meetings}`,
+      atMs,
       device: "gpu-0",
-      leaseId: "g1:1",
+      leaseId,
       signal: "activity",
       recallId: "",
-    };
-    const books = bookAll(
-      deviceEvent("gpu-0", 0),
-      // What they did before was not seen.
-      owner(1, "busy"),
-      owner(10, "idle"),
-      owner(20, "busy"),
-      owner(22, "unknown"),
-      owner(24, "busy"),
-      owner(30, "idle"),
-      lent(31),
-      met,
-      step(41, "paused", { mover: "activity", signalToStepMs: 1 }),
-      owner(42, "busy"),
-      alive(50),
-    );
-    expect(books.report(all).total).toMatchObject({ returns: 2, meetings: 1, waitedShare: 0.5 });
-    books.close();
+    });
+    const paused = (atMs: number) => step(atMs, "paused", { mover: "activity" });
+    const released = (atMs: number) => step(atMs, "released", { mover: "owner" });
+    const lentAndRunning = [lent(11), step(12, "running")];
+
+    it.each<[string, readonly LedgerEvent[], returns: number, met: number]>([
+      ["no guest was there", [owner(20, "busy"), owner(30, "idle"), owner(40, "busy")], 2, 0],
+      ["it was not seen before", [owner(13, "unknown"), owner(20, "busy")], 0, 0],
+      ["a guest made way", [...lentAndRunning, met(20), paused(21), owner(22, "busy")], 1, 1],
+      ["it was told late", [...lentAndRunning, paused(20), owner(21, "busy"), met(22)], 1, 1],
+      ["two shared the device", [...lentAndRunning, met(20), met(20, "g2:1"), owner(22, "busy")], 1, 1],
+      ["the owner called first", [...lentAndRunning, met(20), released(21), owner(90, "busy")], 1, 1],
+      ["visits were short", [...lentAndRunning, met(20), paused(21), step(26, "running"), met(30)], 2, 2],
+      ["it stood still already", [...lentAndRunning, step(20, "paused"), owner(30, "busy")], 1, 0],
+    ])("%s", (_, events, returns, found) => {
+      const books = bookAll(deviceEvent("gpu-0", 0), owner(10, "idle"), ...events, alive(100));
+      const { total, tenants } = books.report(all);
+      expect(total).toMatchObject({ returns, waitedShare: returns === 0 ? 0 : found / returns });
+      expect(tenants.map((tenant) => tenant.returns)).toEqual(tenants.map(() => 0));
+      books.close();
+    });
   });
 
   it("counts each return once, by the rung that it needed, and what the owner waited", () => {

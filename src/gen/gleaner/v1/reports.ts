@@ -175,9 +175,9 @@ export interface GroupBooks {
   meetingsPerGpuDayMax?:
     | number
     | undefined;
-  /** Of owners to idle devices, with a guest there or not. */
+  /** Owners' stays on devices that were idle, with a guest there or not; of a tenant 0. */
   returns: number;
-  /** Meetings / returns; 0 without any. */
+  /** The part of them that found a guest; 0 without any. */
   waitedShare: number;
   /** As meetings_per_gpu_day_max. */
   waitedShareMax?: number | undefined;
