@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { RecallMode } from "../../src/backtest/rules.ts";
+import { backtestDevices } from "../../src/backtest/backtest-devices.ts";
+import { defaultDeviceRules, type RecallMode } from "../../src/backtest/rules.ts";
 import { playHeld, type Meetings } from "../support/held-number.ts";
 import { ownerFleet, type Mishaps } from "../support/owner-fleet.ts";
 
@@ -41,6 +42,18 @@ describe.each(["kill", "pause"] as const)("the owner's number in %s mode", (mode
     const { mostIn } = play(mode, { hazardFactor: (hour) => (hour < fromHour ? 1 : 1 / 4) });
     expect(mostIn(24)).toBeLessThan(1.1);
     expect(mostIn(6)).toBeLessThan(1.25);
+  });
+});
+
+describe("the learned policy in pause mode", () => {
+  it("reckons with the pauses that outlast their budget: where most do, it lends as if owners ended guests", () => {
+    const trace = ownerFleet({ devices: 12, hours: 12, seed: 7 });
+    const rules = { ...defaultDeviceRules, mode: "pause", pauseBudgetS: 30 } as const;
+    const context = { rules, meetingsPerGpuDayMax: null, waitedShareMax: null, seed: 1 };
+    const { results } = backtestDevices(trace, ["learned", "learned:340", "lend-all"], context);
+    const [learned, dear, all] = results.map(({ tally }) => tally.netS) as [number, number, number];
+    expect(learned).toBeGreaterThan(0.95 * dear);
+    expect(dear).toBeGreaterThan(all + 3_600);
   });
 });
 

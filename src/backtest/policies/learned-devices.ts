@@ -14,6 +14,8 @@ class LearnedDevices implements DevicePolicy {
   /** Guests that ran when they were last looked at. */
   readonly #running = new Set<string>();
   readonly #pausedAtS = new Map<string, number>();
+  /** Guests that a meeting paused, until they go on or are ended by it. */
+  readonly #met = new Set<string>();
 
   constructor(plannedMetS: number | null, { rules, meetingsPerGpuDayMax }: PolicyContext<DeviceRules>) {
     const terms = {
@@ -76,6 +78,12 @@ class LearnedDevices implements DevicePolicy {
    */
   #countMeetings({ timeS, guest, owner, turnover }: DeviceMoment): void {
     const { mode, holdS } = this.#rules;
+    for (const device of this.#met) {
+      const state = guest(device);
+      if (state === "paused_by_owner") continue;
+      this.#met.delete(device);
+      if (state === "none") this.#lending.evicted(this.#read.get(device)!.pool);
+    }
     for (const [device, holds] of turnover)
       if (holds) this.#running.add(device);
       else this.#running.delete(device);
@@ -87,6 +95,7 @@ class LearnedDevices implements DevicePolicy {
       if (wasLost && mode === "kill") continue;
       this.#lending.met(pool);
       if (guest(device) === "none") this.#lending.evicted(pool);
+      else this.#met.add(device);
     }
   }
 }
