@@ -19,10 +19,12 @@ import type { DeviceRules } from "./rules.ts";
 import { deviceBounds, type DeviceBounds } from "./score/device-bounds.ts";
 import type { DeviceTally } from "./score/device-tally.ts";
 import { idleRuns, type IdleRun } from "./score/idle-runs.ts";
+import { telemetryTold, type TelemetryTold } from "./score/telemetry-told.ts";
 import { seeded } from "./seeded.ts";
 import type { DeviceTrace } from "./trace/device-trace.ts";
 
 export interface DeviceBacktest {
+  readonly telemetry: TelemetryTold;
   readonly bounds: DeviceBounds;
   /** Each device from its first sample to the trace's end. */
   readonly deviceS: number;
@@ -93,6 +95,7 @@ export function backtestDevices(
     };
   });
   return {
+    telemetry: telemetryTold(trace, rules),
     bounds: deviceBounds(runs, rules),
     deviceS: deviceSeconds(trace, rules),
     idleS: idleOverTime(runs, buckets),

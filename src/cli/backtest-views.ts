@@ -5,6 +5,7 @@ import { deviceFigures, hours, poolFigures, ratio } from "../backtest/report/pol
 import type { TimeBuckets } from "../backtest/report/time-buckets.ts";
 import type { DeviceRules, PoolRules } from "../backtest/rules.ts";
 import { poolNetS, type PoolTally } from "../backtest/score/pool-tally.ts";
+import { telemetryLine } from "./backtest-notes.ts";
 import { forecastLines, harvestLines } from "./backtest-charts.ts";
 import { queueLine, type QueueOrigin } from "./backtest-queue.ts";
 import type { Colors } from "./cli.ts";
@@ -16,7 +17,7 @@ const dayS = 86_400;
 /** What a backtest found, as JSON and as text; docs/backtest.md says what each figure means. */
 
 export function devicesJson(
-  { bounds, deviceS, idleS, results }: DeviceBacktest,
+  { telemetry, bounds, deviceS, idleS, results }: DeviceBacktest,
   rules: DeviceRules,
   queue: QueueOrigin | null,
 ) {
@@ -24,6 +25,7 @@ export function devicesJson(
     shape: "devices",
     rules,
     queue,
+    telemetry,
     bounds,
     overTime: { ...bucketsJson(results[0]?.harvest.buckets), idleS },
     policies: results.map(({ policy, order, guests, tally, harvest, forecast }) => ({
@@ -54,7 +56,7 @@ export function devicesJson(
 }
 
 export function devicesText(paint: Colors, backtest: DeviceBacktest, queue: QueueOrigin | null): string {
-  const { bounds, results } = backtest;
+  const { telemetry, bounds, results } = backtest;
   const { head, rows } = deviceFigures(backtest);
   const harvests = results.map(({ name, harvest: { buckets, netS } }) => ({ policy: name, buckets, netS }));
   const guests = guestTable(backtest);
@@ -66,6 +68,7 @@ export function devicesText(paint: Colors, backtest: DeviceBacktest, queue: Queu
     "",
     `idle ${hours(bounds.idleS)} GPU-h; nobody nets more than ${hours(bounds.novacateS)} without leaving before the owner comes,` +
       ` nor than ${hours(bounds.vacateS)} at all`,
+    telemetryLine(telemetry),
     ...harvestLines(paint, harvests),
     ...results.flatMap(({ policy, forecast }) => forecastLines(paint, policy, forecast)),
   ].join("\n");

@@ -35,6 +35,14 @@ export function numberOption(flags: string, description: string, least: number, 
   });
 }
 
+export function shareOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text) => {
+    const value = Number(text);
+    if (value > 0 && value <= 1) return value;
+    throw new InvalidArgumentError("Use a number above 0, up to 1.");
+  });
+}
+
 export function parseAddress(text: string): string {
   return checkAddress(text, 1);
 }

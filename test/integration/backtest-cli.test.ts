@@ -9,6 +9,11 @@ import { runCli } from "../support/cli.ts";
 const sample = "examples/sample.devices.csv.gz";
 const devicesCsv = gunzipSync(readFileSync(new URL(`../../${sample}`, import.meta.url))).toString("utf8");
 
+interface DevicesJson {
+  readonly telemetry: { readonly devices: number; readonly stepS: number; readonly unknownShare: number };
+  readonly policies: readonly { readonly meetings: number }[];
+}
+
 /** Two pools for five hours: one swings, the other is full now and then; nothing is known for a while. */
 function poolsCsv(): string {
   const lines = ["time_s,pool,gpus_total,gpus_busy,gpus_pending"];
@@ -37,6 +42,70 @@ describe("gleaner backtest", () => {
     ]);
     expect(rows[5]![3]).toBe("100.0 %");
     expect(stdout).toMatch(/idle 46\.0 GPU-h; nobody nets more than [\d.]+/);
+  });
+
+  it("says where samples lie further apart than they hold: no owner is seen to come then", async () => {
+    await withDirectory(async (dir) => {
+      const [head, ...lines] = devicesCsv.trim().split("\n");
+      const times = [...new Set(lines.map((line) => line.split(",")[0]))];
+      const kept = new Set(times.filter((_, index) => index % 2 === 0));
+      const thin = join(dir, "thin.csv");
+      await writeFile(
+        thin,
+        `${[head, ...lines.filter((line) => kept.has(line.split(",")[0]))].join("\n")}\n`,
+      );
+      const run = async (...more: readonly string[]) => {
+        const words = ["backtest", "--trace", thin, "--policy", "lend-all", "--json", ...more];
+        const { code, stdout, stderr } = await runCli(words);
+        expect(code).toBe(0);
+        return { stderr, ...(JSON.parse(stdout) as DevicesJson) };
+      };
+      const short = await run();
+      expect(short.stderr).toMatch(/readings lie 114 s apart, and one holds for 90 s.*--hold-s/);
+      expect(short.policies[0]!.meetings).toBe(0);
+      expect(short.telemetry).toMatchObject({ devices: 16, stepS: 114 });
+      expect(short.telemetry.unknownShare).toBeGreaterThan(0.2);
+      const long = await run("--hold-s", "180");
+      expect(long.stderr).toBe("");
+      expect(long.policies[0]!.meetings).toBeGreaterThan(100);
+      expect(long.telemetry.unknownShare).toBeLessThan(0.05);
+    });
+  });
+
+  it("says where nothing is known of the devices: that is not a fleet that is never idle", async () => {
+    await withDirectory(async (dir) => {
+      const blind = join(dir, "blind.csv");
+      const lines = devicesCsv
+        .trim()
+        .split("\n")
+        .map((line, index) => {
+          const fields = line.split(",");
+          return index === 0 ? line : [...fields.slice(0, 3), "", fields[4]].join();
+        });
+      await writeFile(blind, `${lines.join("\n")}\n`);
+      const { code, stdout, stderr } = await runCli(["backtest", "--trace", blind, "--policy", "learned"]);
+      expect(code).toBe(0);
+      expect(stdout).toContain("unknown 100.0 % of their time");
+      expect(stderr).toMatch(/100\.0 % of the devices' time nothing is known of their owners/);
+    });
+  });
+
+  it("says what the figures are to be held against, and which numbers hold nothing", async () => {
+    const limits = ["--meetings-per-gpu-day-max", "12", "--waited-share-max", "0.05"];
+    const { stdout, stderr } = await runCli([
+      "backtest",
+      "--trace",
+      sample,
+      "--policy",
+      "learned,age:900",
+      ...limits,
+    ]);
+    expect(stdout).toContain("owner's number: at most 12 meetings/GPU-day");
+    expect(stderr).toContain("--waited-share-max is for pools and jobs");
+    expect(stderr).toContain("held by learned alone, not by age:900");
+    const refused = await runCli(["backtest", "--trace", sample, "--waited-share-max", "0"]);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain("Use a number above 0, up to 1.");
   });
 
   it.each([

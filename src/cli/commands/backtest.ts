@@ -23,8 +23,9 @@ import { parseOrders, queueFrom, type QueueOptions } from "../backtest-queue.ts"
 import { parseAskedTime, readDevices, type SourceOptions } from "../backtest-source.ts";
 import { jobsJson, jobsText } from "../backtest-job-views.ts";
 import { devicesJson, devicesText, poolsJson, poolsText } from "../backtest-views.ts";
+import { limitLines, limitNotes, telemetryNotes } from "../backtest-notes.ts";
 import type { Cli } from "../cli.ts";
-import { countOption, durationOption, jsonOption, numberOption } from "../options.ts";
+import { countOption, durationOption, jsonOption, numberOption, shareOption } from "../options.ts";
 import { TimeLeft } from "../time-left.ts";
 
 interface Options extends SourceOptions, QueueOptions {
@@ -35,6 +36,7 @@ interface Options extends SourceOptions, QueueOptions {
   readonly startS: number;
   readonly vacateS: number;
   readonly pauseBudgetS: number;
+  readonly holdS: number;
   readonly guestMemMib: number;
   readonly deviceMemMib: number;
   readonly meetingsPerGpuDayMax?: number;
@@ -49,7 +51,7 @@ const policiesDefault = ["learned", "lend-all", "age:900", "age:1800", "clairvoy
 const causalDefault = policiesDefault.filter((name) => name !== clairvoyant);
 const takesDefault = parseOrders("useful,random");
 const queryTimeoutMs = 30_000;
-const { penaltyS, startS, vacateS, pauseBudgetS, guestMib, deviceMib } = defaultDeviceRules;
+const { penaltyS, startS, vacateS, pauseBudgetS, holdS, guestMib, deviceMib } = defaultDeviceRules;
 
 export function command(cli: Cli): Command {
   return new Command("backtest")
@@ -97,6 +99,9 @@ Needs no controller.`,
     .addOption(secondsOption("--start-s <s>", "what a guest's start costs", startS))
     .addOption(secondsOption("--vacate-s <s>", "what handing a GPU back costs", vacateS))
     .addOption(secondsOption("--pause-budget-s <s>", "the longest pause, with --recall pause", pauseBudgetS))
+    .addOption(
+      numberOption("--hold-s <s>", "devices: how long a reading holds, if no other comes", 1).default(holdS),
+    )
     .addOption(numberOption("--guest-mem-mib <MiB>", "of a guest, with --recall pause", 0).default(guestMib))
     .addOption(
       numberOption("--device-mem-mib <MiB>", "of each device; traces do not tell", 0).default(deviceMib),
@@ -133,12 +138,7 @@ Needs no controller.`,
     )
     .addOption(numberOption("--meetings-per-gpu-day <n>", "the same, in short", 0).hideHelp())
     .addOption(
-      numberOption(
-        "--waited-share-max <x>",
-        "pools, jobs: share of arriving GPUs that may find one lent",
-        0,
-        1,
-      ),
+      shareOption("--waited-share-max <x>", "pools, jobs: share of arriving GPUs that may find one lent"),
     )
     .addOption(
       numberOption("--until-s <s>", "read the trace up to this time only", 0).default(Infinity, "all of it"),
@@ -173,6 +173,10 @@ async function run(cli: Cli, options: Options): Promise<void> {
     throw refused("--html is for traces of devices and of pools");
   if ((options.trace === undefined) === (options.prometheus === undefined))
     throw refused("name one of --trace and --prometheus");
+  const { shape, policy } = options;
+  const limits = contextOf(options, null);
+  for (const note of limitNotes(shape, policy === policiesDefault ? [] : policy, limits))
+    cli.note(`backtest: ${note}`);
   const timeLeft = new TimeLeft();
   try {
     await runs[options.shape](cli, options, timeLeft);
@@ -182,7 +186,7 @@ async function run(cli: Cli, options: Options): Promise<void> {
 }
 
 async function runDevices(cli: Cli, options: Options, timeLeft: TimeLeft): Promise<void> {
-  const { recall, penaltyS, startS, vacateS, pauseBudgetS, guestMemMib, deviceMemMib } = options;
+  const { recall, penaltyS, startS, vacateS, pauseBudgetS, holdS, guestMemMib, deviceMemMib } = options;
   const rules = {
     ...defaultDeviceRules,
     mode: recall,
@@ -190,6 +194,7 @@ async function runDevices(cli: Cli, options: Options, timeLeft: TimeLeft): Promi
     startS,
     vacateS,
     pauseBudgetS,
+    holdS,
     guestMib: guestMemMib,
     deviceMib: deviceMemMib,
   };
@@ -200,12 +205,14 @@ async function runDevices(cli: Cli, options: Options, timeLeft: TimeLeft): Promi
   const context = contextOf(options, rules);
   const backtest = backtestDevices(trace, policies, context, onProgress, source?.queue);
   const origin = source?.origin ?? null;
+  for (const note of telemetryNotes(backtest.telemetry, rules)) cli.note(`backtest: ${note}`);
   if (options.decisions !== undefined)
     await writeDeviceDecisions(options.decisions, backtest.results[0]!.decisions);
   if (options.html !== undefined)
     await writeText(options.html, [deviceReport(trace, rules, backtest, originOf(cli, options))]);
   if (options.json === true) cli.printJson(devicesJson(backtest, rules, origin));
-  else cli.print(devicesText(cli.paint, backtest, origin));
+  else
+    cli.print([devicesText(cli.paint, backtest, origin), ...limitLines(options.shape, context)].join("\n"));
 }
 
 async function runPools(cli: Cli, options: Options, timeLeft: TimeLeft): Promise<void> {
@@ -213,14 +220,15 @@ async function runPools(cli: Cli, options: Options, timeLeft: TimeLeft): Promise
   const rules = { ...defaultPoolRules, penaltyS, startS, vacateS };
   if (options.trace === undefined) throw refused("--shape pools needs --trace");
   const trace = await readPoolTrace(options.trace, options.untilS);
-  const results = backtestPools(trace, options.policy, contextOf(options, rules), (policy, done) =>
+  const context = contextOf(options, rules);
+  const results = backtestPools(trace, options.policy, context, (policy, done) =>
     timeLeft.show(policy, done),
   );
   if (options.decisions !== undefined) await writePoolDecisions(options.decisions, results[0]!.decisions);
   if (options.html !== undefined)
     await writeText(options.html, [poolReport(trace, rules, results, originOf(cli, options))]);
   if (options.json === true) cli.printJson(poolsJson(results, rules));
-  else cli.print(poolsText(cli.paint, results, rules));
+  else cli.print([poolsText(cli.paint, results, rules), ...limitLines(options.shape, context)].join("\n"));
 }
 
 async function runJobs(cli: Cli, options: Options, timeLeft: TimeLeft): Promise<void> {
@@ -230,11 +238,10 @@ async function runJobs(cli: Cli, options: Options, timeLeft: TimeLeft): Promise<
   if (options.decisions !== undefined) throw refused("--decisions is for devices and pools");
   const policies = causalUnlessNamed(options);
   const trace = await readJobTrace(options.trace, options.untilS);
-  const backtest = backtestJobs(trace, policies, contextOf(options, rules), (policy, done) =>
-    timeLeft.show(policy, done),
-  );
+  const context = contextOf(options, rules);
+  const backtest = backtestJobs(trace, policies, context, (policy, done) => timeLeft.show(policy, done));
   if (options.json === true) cli.printJson(jobsJson(backtest, rules));
-  else cli.print(jobsText(cli.paint, backtest));
+  else cli.print([jobsText(cli.paint, backtest), ...limitLines(options.shape, context)].join("\n"));
 }
 
 const runs = { devices: runDevices, pools: runPools, jobs: runJobs };

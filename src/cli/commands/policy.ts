@@ -6,7 +6,7 @@ import { GleanerError } from "../../errors/gleaner-error.ts";
 import type { Cli } from "../cli.ts";
 import { withClients, type Clients } from "../connect.ts";
 import { formatDuration } from "../duration.ts";
-import { addressOption, durationOption, jsonOption, numberOption } from "../options.ts";
+import { addressOption, durationOption, jsonOption, numberOption, shareOption } from "../options.ts";
 import { readDocument } from "../settings-file.ts";
 import { table } from "../table.ts";
 
@@ -46,9 +46,7 @@ function setCommand(cli: Cli): Command {
     .option("--mode <mode>", "observe: forecast and report, lend nothing; lend")
     .addOption(numberOption("--lent-share-max <x>", "part of the pool that may be lent at once", 0, 1))
     .addOption(numberOption("--meetings-per-gpu-day-max <n>", "how often a return may find a guest", 0))
-    .addOption(
-      numberOption("--waited-share-max <x>", "part of the devices owners take that may find a guest", 0, 1),
-    )
+    .addOption(shareOption("--waited-share-max <x>", "part of the devices owners take that may find a guest"))
     .addOption(durationOption("--recall-deadline <duration>", "by when a recalled device is released"))
     .addOption(
       durationOption("--pause-budget <duration>", "how long a guest may stay paused before it is vacated"),
