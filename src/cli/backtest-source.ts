@@ -62,6 +62,7 @@ export async function readDevices(
     clock: systemClock,
     preset: queryPreset,
     poolLabel,
+    note,
   };
   const onFetched = (part: number, before: number) => timeLeft.show("fetching", part, before);
   if (keep === undefined) {

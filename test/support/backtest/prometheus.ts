@@ -25,6 +25,7 @@ export const asking = {
   clock: { ...systemClock, sleep: async () => {} },
   preset: "dcgm" as const,
   poolLabel: null,
+  note: () => {},
   sinceMs: recordedSinceMs,
   untilMs: recordedSinceMs + 3_600_000,
 };
