@@ -96,13 +96,24 @@ describe("the report of a backtest", () => {
     expect(page).toContain("gpu-0 … gpu-3");
   });
 
-  it("tells the command that makes it again, as a shell takes it, without names and passwords of URLs", () => {
-    const url = "https://me:secret@prometheus:9090/a@b";
+  it("tells the command that makes it again, as a shell takes it, without names, passwords and queries of URLs", () => {
+    const url = "https://me:secret@prometheus:9090/a@b?token=s@cr/t#top";
     const words = ["backtest", "--prometheus", url, "--pool-label", "it's"];
     expect(originFrom(url, words)).toEqual({
       source: "https://prometheus:9090/a@b",
       command: String.raw`gleaner backtest --prometheus https://prometheus:9090/a@b --pool-label 'it'\''s'`,
     });
+    expect(originFrom(url, [`--prometheus=${url}`]).command).toBe(
+      "gleaner --prometheus=https://prometheus:9090/a@b",
+    );
+  });
+
+  it.each([
+    "https://h:9?token=secret",
+    "https://h:9/?q=me@secret",
+    "https:///me:sec ret@h:9/?token=a secret",
+  ])("shows no more of %s than scheme, host, port and path", (url) => {
+    expect(originFrom(url, [url])).toMatchObject({ source: "https://h:9", command: "gleaner https://h:9" });
   });
 });
 

@@ -1,3 +1,5 @@
+import { publicUrl } from "../sources/prometheus-api.ts";
+
 /** Where a report comes from. */
 export interface Origin {
   /** File or server. */
@@ -6,7 +8,7 @@ export interface Origin {
   readonly command: string;
 }
 
-/** `words` stood after `gleaner`. A report is passed on: names and passwords of URLs are left out. */
+/** `words` stood after `gleaner`. A report is passed on: of URLs there is what may be shown. */
 export function originFrom(source: string, words: readonly string[]): Origin {
   return {
     source: anonymous(source),
@@ -15,7 +17,7 @@ export function originFrom(source: string, words: readonly string[]): Origin {
 }
 
 function anonymous(text: string): string {
-  return text.replaceAll(/(https?:\/\/)[^/\s]*@/g, "$1");
+  return text.replace(/https?:\/\/.*/s, (url) => (URL.canParse(url) ? publicUrl(url) : url));
 }
 
 /** As a shell takes it for one word. */
