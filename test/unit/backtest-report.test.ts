@@ -17,13 +17,9 @@ const limits = { meetingsPerGpuDayMax: null, waitedShareMax: null, seed: 1 };
 const evil = `<script>alert("1")</script>'&`;
 
 function deviceHtml(trace: DeviceTrace, source = "fleet.csv"): string {
-  const backtest = backtestDevices(trace, policies, { rules: defaultDeviceRules, ...limits });
-  return deviceReport(
-    trace,
-    defaultDeviceRules,
-    backtest,
-    originFrom(source, ["backtest", "--trace", source]),
-  );
+  const context = { rules: defaultDeviceRules, ...limits };
+  const backtest = backtestDevices(trace, policies, context);
+  return deviceReport(trace, context, backtest, originFrom(source, ["backtest", "--trace", source]), null);
 }
 
 async function poolTrace(name: string) {
@@ -42,8 +38,9 @@ async function poolTrace(name: string) {
 
 async function poolHtml(name: string): Promise<string> {
   const trace = await poolTrace(name);
-  const results = backtestPools(trace, policies, { rules: defaultPoolRules, ...limits });
-  return poolReport(trace, defaultPoolRules, results, originFrom("pools.csv", ["backtest"]));
+  const context = { rules: defaultPoolRules, ...limits };
+  const results = backtestPools(trace, policies, context);
+  return poolReport(trace, context, results, originFrom("pools.csv", ["backtest"]));
 }
 
 describe("the report of a backtest", () => {

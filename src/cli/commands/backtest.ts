@@ -19,7 +19,7 @@ import { poolReport } from "../../backtest/report/pool-report.ts";
 import { readPoolTrace } from "../../backtest/trace/pool-trace.ts";
 import { writeText } from "../../backtest/write-text.ts";
 import { GleanerError } from "../../errors/gleaner-error.ts";
-import { parseOrders, queueFrom, type QueueOptions } from "../backtest-queue.ts";
+import { parseOrders, queueFrom, queueLine, type QueueOptions } from "../backtest-queue.ts";
 import { parseAskedTime, readDevices, type SourceOptions } from "../backtest-source.ts";
 import { jobsJson, jobsText } from "../backtest-job-views.ts";
 import { devicesJson, devicesText, poolsJson, poolsText } from "../backtest-views.ts";
@@ -202,8 +202,9 @@ async function runDevices(cli: Cli, options: Options, timeLeft: TimeLeft): Promi
   const origin = source?.origin ?? null;
   if (options.decisions !== undefined)
     await writeDeviceDecisions(options.decisions, backtest.results[0]!.decisions);
+  const queue = origin === null ? null : queueLine(origin);
   if (options.html !== undefined)
-    await writeText(options.html, [deviceReport(trace, rules, backtest, originOf(cli, options))]);
+    await writeText(options.html, [deviceReport(trace, context, backtest, originOf(cli, options), queue)]);
   if (options.json === true) cli.printJson(devicesJson(backtest, rules, origin));
   else cli.print(devicesText(cli.paint, backtest, origin));
 }
@@ -213,12 +214,13 @@ async function runPools(cli: Cli, options: Options, timeLeft: TimeLeft): Promise
   const rules = { ...defaultPoolRules, penaltyS, startS, vacateS };
   if (options.trace === undefined) throw refused("--shape pools needs --trace");
   const trace = await readPoolTrace(options.trace, options.untilS);
-  const results = backtestPools(trace, options.policy, contextOf(options, rules), (policy, done) =>
+  const context = contextOf(options, rules);
+  const results = backtestPools(trace, options.policy, context, (policy, done) =>
     timeLeft.show(policy, done),
   );
   if (options.decisions !== undefined) await writePoolDecisions(options.decisions, results[0]!.decisions);
   if (options.html !== undefined)
-    await writeText(options.html, [poolReport(trace, rules, results, originOf(cli, options))]);
+    await writeText(options.html, [poolReport(trace, context, results, originOf(cli, options))]);
   if (options.json === true) cli.printJson(poolsJson(results, rules));
   else cli.print(poolsText(cli.paint, results, rules));
 }

@@ -7,13 +7,16 @@ export interface PageParts {
   readonly origin: Origin;
   /** In a sentence: how many devices or pools, how long. */
   readonly summary: string;
+  /** null: it was not set. */
   readonly rules: object;
   readonly body: readonly Html[];
 }
 
 /** One file that needs nothing else: no script, no network. */
 export function page({ origin, summary, rules, body }: PageParts): string {
-  const ruleRows = Object.entries(rules).map(([name, value]) => [name, String(value)]);
+  const ruleRows = Object.entries(rules)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => [name, String(value)]);
   return html`<!doctype html>
     <html lang="en">
       <head>
