@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import type { ForecastFigures } from "../../src/backtest/report/forecast-check.ts";
 import { withDirectory } from "../support/backtest/figures.ts";
+import { startPrometheus, utilOf } from "../support/backtest/prometheus.ts";
 import { runCli } from "../support/cli.ts";
 
 const sample = "examples/sample.devices.csv.gz";
@@ -60,6 +61,39 @@ describe("gleaner backtest --html", () => {
       const { page } = await reportOf(...words, "--waited-share-max", "0.25");
       expect(rulesIn(page)).toMatchObject({ leadS: "5", seed: "7", waitedShareMax: "0.25" });
       expect(rulesIn((await reportOf(...words)).page)).not.toHaveProperty("waitedShareMax");
+    });
+  });
+
+  it("gives the time that was read of a server, and promises no repetition", async () => {
+    const sinceMs = Date.now() - 3 * 3_600_000;
+    await using prometheus = await startPrometheus([
+      utilOf({ UUID: "GPU-1" }, Array<string>(240).fill("0"), sinceMs),
+    ]);
+    const words = ["--prometheus", `${prometheus.url}?token=hidden`, "--since", "2h", "--policy", "age:60"];
+    const time = String.raw`(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)`;
+    const read = new RegExp(`Recorded from ${time} to ${time} \\(UTC\\)`);
+    const same = "The same command, on the same trace";
+
+    const { page } = await reportOf(...words);
+    const [, since = "", until = ""] = read.exec(page)!;
+    expect(Date.parse(until) - Date.parse(since)).toBeCloseTo(7_200_000, -3);
+    expect(Date.parse(until)).toBe(prometheus.asked.at(-1)!.endMs);
+    expect(page).toContain(`With --since ${since} --until ${until} the command reads the same time again`);
+    expect(page).not.toContain(same);
+    expect(page).not.toMatch(/token|hidden/);
+
+    await withDirectory(async (dir) => {
+      const kept = join(dir, "kept.csv.gz");
+      const first = read.exec((await reportOf(...words, "--keep", kept)).page)!;
+      const again = (await reportOf(...words, "--keep", kept)).page;
+      expect(read.exec(again)![0]).toBe(first[0]);
+      expect(again).toContain(`With --trace ${kept} instead of --prometheus`);
+      expect(again).not.toContain(same);
+      const part = read.exec((await reportOf(...words, "--keep", kept, "--until-s", "600")).page)!;
+      expect(Date.parse(part[2]!) - Date.parse(part[1]!)).toBe(600_001);
+      const { page: ofFile } = await reportOf("--trace", kept, "--policy", "age:60");
+      expect(ofFile).toContain(same);
+      expect(ofFile).not.toMatch(read);
     });
   });
 

@@ -99,6 +99,7 @@ describe("the report of a backtest", () => {
     expect(originFrom(url, words)).toEqual({
       source: "https://prometheus:9090/a@b",
       command: String.raw`gleaner backtest --prometheus https://prometheus:9090/a@b --pool-label 'it'\''s'`,
+      history: null,
     });
     expect(originFrom(url, [`--prometheus=${url}`]).command).toBe(
       "gleaner --prometheus=https://prometheus:9090/a@b",

@@ -14,7 +14,7 @@ import {
 import { queryPresets } from "../../backtest/sources/query-presets.ts";
 import { readJobTrace } from "../../backtest/trace/job-trace.ts";
 import { deviceReport } from "../../backtest/report/device-report.ts";
-import { originFrom, type Origin } from "../../backtest/report/origin.ts";
+import { originFrom, type Origin, type ReadHistory } from "../../backtest/report/origin.ts";
 import { poolReport } from "../../backtest/report/pool-report.ts";
 import { readPoolTrace } from "../../backtest/trace/pool-trace.ts";
 import { writeText } from "../../backtest/write-text.ts";
@@ -193,7 +193,7 @@ async function runDevices(cli: Cli, options: Options, timeLeft: TimeLeft): Promi
     guestMib: guestMemMib,
     deviceMib: deviceMemMib,
   };
-  const trace = await readDevices(options, timeLeft, cli.note);
+  const { trace, history } = await readDevices(options, timeLeft, cli.note);
   const source = await queueFrom(options, trace, rules);
   const policies = source === null ? options.policy : causalUnlessNamed(options);
   const onProgress = (policy: string, done: number) => timeLeft.show(policy, done);
@@ -204,7 +204,9 @@ async function runDevices(cli: Cli, options: Options, timeLeft: TimeLeft): Promi
     await writeDeviceDecisions(options.decisions, backtest.results[0]!.decisions);
   const queue = origin === null ? null : queueLine(origin);
   if (options.html !== undefined)
-    await writeText(options.html, [deviceReport(trace, context, backtest, originOf(cli, options), queue)]);
+    await writeText(options.html, [
+      deviceReport(trace, context, backtest, originOf(cli, options, history), queue),
+    ]);
   if (options.json === true) cli.printJson(devicesJson(backtest, rules, origin));
   else cli.print(devicesText(cli.paint, backtest, origin));
 }
@@ -246,8 +248,12 @@ function causalUnlessNamed({ policy }: Options): readonly string[] {
   return policy === policiesDefault ? causalDefault : policy;
 }
 
-function originOf({ words }: Cli, { trace, prometheus }: Options): Origin {
-  return originFrom(trace ?? prometheus!, words);
+function originOf(
+  { words }: Cli,
+  { trace, prometheus }: Options,
+  history: ReadHistory | null = null,
+): Origin {
+  return originFrom(trace ?? prometheus!, words, history);
 }
 
 function contextOf<Rules>(options: Options, rules: Rules): PolicyContext<Rules> {

@@ -1,4 +1,4 @@
-import type { Origin } from "../origin.ts";
+import { repetition, timeRead, type Origin } from "../origin.ts";
 import { html, Html } from "./html.ts";
 import { style } from "./style.ts";
 import { figuresTable, tableSection } from "./tables.ts";
@@ -31,11 +31,11 @@ export function page({ origin, summary, rules, body }: PageParts): string {
       <body>
         <main>
           <h1>Backtest of ${origin.source}</h1>
-          <p>${summary}</p>
+          <p>${[summary, timeRead(origin)].filter((text) => text !== null).join(" ")}</p>
           ${body}${tableSection("Rules", figuresTable({ head: ["rule", "value"], rows: ruleRows }))}
           <section>
             <h2>Again</h2>
-            <p>The same command, on the same trace, writes the same report.</p>
+            <p>${repetition(origin)}</p>
             <code>${origin.command}</code>
           </section>
         </main>
