@@ -50,7 +50,7 @@ describe("series that name no GPU", () => {
       `label_${nth}_${"x".repeat(1_000)}\u001b[2J`,
       "1",
     ]);
-    const odd = { "a\n\u001b[31m": "1", ...Object.fromEntries(many) };
+    const odd = Object.fromEntries([["a\n\u001b[31m", "1"], ...many]) as Record<string, string>;
     await using prometheus = await startPrometheus([utilOf(odd, values)]);
     const read = readPrometheus({ ...asking, url: prometheus.url }, () => {});
     const { message } = await read.then(

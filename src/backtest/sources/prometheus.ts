@@ -110,12 +110,12 @@ async function* fetchPieces(
       preset.selector,
       untilMs,
       seen.lackGpu
-        ? `has series since ${isoOf(sinceMs)}, but none names a GPU by ${preset.gpuLabels}; labels seen: ${seen}`
+        ? `has series since ${isoOf(sinceMs)}, but none names a GPU by ${preset.gpuLabels}; labels seen: ${seen.list()}`
         : `has recorded nothing since ${isoOf(sinceMs)}`,
     );
   if (seen.lackPool)
     note(
-      `--pool-label ${poolLabel}: no series since ${isoOf(fromMs)} carries it, and their GPUs are in the pool ${poolless}; labels seen: ${seen}`,
+      `--pool-label ${poolLabel}: no series since ${isoOf(fromMs)} carries it, and their GPUs are in the pool ${poolless}; labels seen: ${seen.list()}`,
     );
 }
 

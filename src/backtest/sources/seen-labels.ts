@@ -38,7 +38,7 @@ export class SeenLabels {
   }
 
   /** Their names in order; the first of them where there are many. */
-  toString(): string {
+  list(): string {
     const names = [...this.#names].filter((name) => name !== "__name__").toSorted();
     const left = names.length - namesMax;
     const shown = names.slice(0, namesMax).map(shortened).join(", ");
