@@ -1,6 +1,7 @@
 import { KeptHistory } from "../backtest/sources/kept-history.ts";
 import { publicUrl } from "../backtest/sources/prometheus-api.ts";
 import { keepPrometheus, readPrometheus } from "../backtest/sources/prometheus.ts";
+import type { ReadHistory } from "../backtest/report/origin.ts";
 import type { QueryPresetName } from "../backtest/sources/query-presets.ts";
 import { readDeviceTrace, type DeviceTrace } from "../backtest/trace/device-trace.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
@@ -31,12 +32,18 @@ export function parseAskedTime(words: string): AskedTime {
   return { words, atMs: parseInstant(words).getTime() };
 }
 
+export interface ReadDevices {
+  readonly trace: DeviceTrace;
+  /** null: it was read from a file. */
+  readonly history: ReadHistory | null;
+}
+
 /** Throws COMMAND_INVALID for options that do not go together, and what the sources throw. */
 export async function readDevices(
   options: SourceOptions,
   timeLeft: TimeLeft,
   note: (line: string) => void,
-): Promise<DeviceTrace> {
+): Promise<ReadDevices> {
   const {
     trace,
     prometheus,
@@ -49,7 +56,7 @@ export async function readDevices(
     untilS,
   } = options;
   if (trace !== undefined && keep !== undefined) throw refused("--keep needs --prometheus");
-  if (trace !== undefined) return readDeviceTrace(trace, untilS);
+  if (trace !== undefined) return { trace: await readDeviceTrace(trace, untilS), history: null };
   if (prometheus === undefined || !/^https?:\/\//.test(prometheus) || !URL.canParse(prometheus))
     throw refused("--prometheus needs an http:// or https:// URL");
   if (since === undefined) throw refused("--prometheus needs --since");
@@ -62,12 +69,12 @@ export async function readDevices(
     clock: systemClock,
     preset: queryPreset,
     poolLabel,
+    note,
   };
   const onFetched = (part: number, before: number) => timeLeft.show("fetching", part, before);
   if (keep === undefined) {
-    // A sample at that time itself counts, as in a file.
-    const untilMs = Math.min(window.untilMs, window.sinceMs + untilS * 1_000 + 1);
-    return readPrometheus({ ...asking, ...window, untilMs }, onFetched);
+    const history = { ...upTo(window, untilS), kept: null };
+    return { trace: await readPrometheus({ ...asking, ...history }, onFetched), history };
   }
   const asked = {
     url: publicUrl(prometheus),
@@ -79,7 +86,13 @@ export async function readDevices(
   await using kept = await KeptHistory.open(keep, asked, window);
   note(`${keep}: ${describe(kept)}`);
   await keepPrometheus(kept, asking, onFetched);
-  return await readDeviceTrace(keep, untilS);
+  const history = { ...upTo(kept, untilS), kept: keep };
+  return { trace: await readDeviceTrace(keep, untilS), history };
+}
+
+/** A sample at that time itself counts, as in a file. */
+function upTo({ sinceMs, untilMs }: Omit<ReadHistory, "kept">, untilS: number): Omit<ReadHistory, "kept"> {
+  return { sinceMs, untilMs: Math.min(untilMs, Math.floor(sinceMs + untilS * 1_000) + 1) };
 }
 
 function describe({ sinceMs, untilMs, fetchedMs }: KeptHistory): string {

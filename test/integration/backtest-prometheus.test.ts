@@ -55,6 +55,22 @@ describe("a backtest on what Prometheus has recorded", () => {
     expect(code).toBe(3);
   });
 
+  it("sends the URL's query as it is, and shows it to nobody, though a proxy repeats it", async () => {
+    await using prometheus = await startPrometheus([], (response) => {
+      response.writeHead(404).end("<pre>Cannot POST /prom/api/v1/query?token=hidden&amp;org=hidden</pre>");
+      return true;
+    });
+    const { code, stderr } = await runCli([
+      "backtest",
+      ...wordsFor(`${prometheus.url}?token=hidden&org=hidden`, 1),
+    ]);
+    expect(prometheus.asked.map(({ search }) => search)).toEqual(["?token=hidden&org=hidden"]);
+    expect(stderr).toContain(`error PROMETHEUS_FAILED: ${prometheus.url}, query`);
+    expect(stderr).toContain("answers 404: <pre>Cannot POST /prom/api/v1/query</pre>");
+    expect(stderr).not.toMatch(/token|hidden/);
+    expect(code).toBe(3);
+  });
+
   it("names the presets that there are", async () => {
     const { code, stderr } = await runCli([
       "backtest",

@@ -17,13 +17,9 @@ const limits = { meetingsPerGpuDayMax: null, waitedShareMax: null, seed: 1 };
 const evil = `<script>alert("1")</script>'&`;
 
 function deviceHtml(trace: DeviceTrace, source = "fleet.csv"): string {
-  const backtest = backtestDevices(trace, policies, { rules: defaultDeviceRules, ...limits });
-  return deviceReport(
-    trace,
-    defaultDeviceRules,
-    backtest,
-    originFrom(source, ["backtest", "--trace", source]),
-  );
+  const context = { rules: defaultDeviceRules, ...limits };
+  const backtest = backtestDevices(trace, policies, context);
+  return deviceReport(trace, context, backtest, originFrom(source, ["backtest", "--trace", source]), null);
 }
 
 async function poolTrace(name: string) {
@@ -42,8 +38,9 @@ async function poolTrace(name: string) {
 
 async function poolHtml(name: string): Promise<string> {
   const trace = await poolTrace(name);
-  const results = backtestPools(trace, policies, { rules: defaultPoolRules, ...limits });
-  return poolReport(trace, defaultPoolRules, results, originFrom("pools.csv", ["backtest"]));
+  const context = { rules: defaultPoolRules, ...limits };
+  const results = backtestPools(trace, policies, context);
+  return poolReport(trace, context, results, originFrom("pools.csv", ["backtest"]));
 }
 
 describe("the report of a backtest", () => {
@@ -96,13 +93,25 @@ describe("the report of a backtest", () => {
     expect(page).toContain("gpu-0 … gpu-3");
   });
 
-  it("tells the command that makes it again, as a shell takes it, without names and passwords of URLs", () => {
-    const url = "https://me:secret@prometheus:9090/a@b";
+  it("tells the command that makes it again, as a shell takes it, without names, passwords and queries of URLs", () => {
+    const url = "https://me:secret@prometheus:9090/a@b?token=s@cr/t#top";
     const words = ["backtest", "--prometheus", url, "--pool-label", "it's"];
     expect(originFrom(url, words)).toEqual({
       source: "https://prometheus:9090/a@b",
       command: String.raw`gleaner backtest --prometheus https://prometheus:9090/a@b --pool-label 'it'\''s'`,
+      history: null,
     });
+    expect(originFrom(url, [`--prometheus=${url}`]).command).toBe(
+      "gleaner --prometheus=https://prometheus:9090/a@b",
+    );
+  });
+
+  it.each([
+    "https://h:9?token=secret",
+    "https://h:9/?q=me@secret",
+    "https:///me:sec ret@h:9/?token=a secret",
+  ])("shows no more of %s than scheme, host, port and path", (url) => {
+    expect(originFrom(url, [url])).toMatchObject({ source: "https://h:9", command: "gleaner https://h:9" });
   });
 });
 

@@ -1,9 +1,11 @@
 import type { DeviceBacktest } from "../backtest-devices.ts";
+import type { PolicyContext } from "../policy.ts";
 import type { DeviceRules } from "../rules.ts";
 import type { DeviceTrace } from "../trace/device-trace.ts";
 import { deviceMap } from "./device-map.ts";
 import { figure } from "./html/figure.ts";
 import { harvestCharts } from "./html/harvest-charts.ts";
+import { html, type Html } from "./html/html.ts";
 import { mapChart } from "./html/map-chart.ts";
 import { page } from "./html/page.ts";
 import { reliabilityChart } from "./html/reliability-chart.ts";
@@ -11,14 +13,15 @@ import { survivalChart } from "./html/survival-chart.ts";
 import { figuresTable, tableSection } from "./html/tables.ts";
 import { guestTable } from "./guest-table.ts";
 import type { Origin } from "./origin.ts";
-import { deviceFigures, hours } from "./policy-tables.ts";
+import { deviceFigures, hours, type Figures } from "./policy-tables.ts";
 
-/** A backtest of devices as one HTML file; the map shows what the first policy lent. */
+/** A backtest of devices as one HTML file; the map shows what the first policy lent. `queue`: of a finite one, in a sentence. */
 export function deviceReport(
   trace: DeviceTrace,
-  rules: DeviceRules,
+  { rules, meetingsPerGpuDayMax, seed }: PolicyContext<DeviceRules>,
   backtest: DeviceBacktest,
   origin: Origin,
+  queue: string | null,
 ): string {
   const { idleS, results } = backtest;
   const [first] = results;
@@ -27,10 +30,10 @@ export function deviceReport(
   return page({
     origin,
     summary: `Devices: ${trace.devices.length}; pools: ${trace.pools.length}; readings: ${trace.device.length}; hours: ${hours(spanS)}. An owner's return ${rules.mode === "kill" ? "ends" : "pauses"} a guest.`,
-    rules,
+    rules: { ...rules, meetingsPerGpuDayMax, seed },
     body: [
       tableSection("Policies", figuresTable(deviceFigures(backtest))),
-      ...(guests === null ? [] : [tableSection("Guests", figuresTable(guests))]),
+      ...(guests === null ? [] : [guestSection(guests, queue)]),
       tableSection("What nobody exceeds", boundsTable(backtest)),
       ...(first === undefined
         ? []
@@ -51,6 +54,14 @@ export function deviceReport(
       ),
     ],
   });
+}
+
+function guestSection(guests: Figures, queue: string | null): Html {
+  return tableSection(
+    "Guests",
+    html`${figuresTable(guests)}
+      <p>${queue}</p>`,
+  );
 }
 
 function boundsTable({ bounds }: DeviceBacktest) {

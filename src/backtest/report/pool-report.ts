@@ -1,4 +1,5 @@
 import type { PoolResult } from "../backtest-pools.ts";
+import type { PolicyContext } from "../policy.ts";
 import type { PoolRules } from "../rules.ts";
 import type { PoolTrace } from "../trace/pool-trace.ts";
 import { figure, type ChartWithTable } from "./html/figure.ts";
@@ -16,7 +17,7 @@ const poolRowsMax = 500;
 /** A backtest of pools as one HTML file; pool by pool it shows the first policy. */
 export function poolReport(
   trace: PoolTrace,
-  rules: PoolRules,
+  { rules, waitedShareMax, seed }: PolicyContext<PoolRules>,
   results: readonly PoolResult[],
   origin: Origin,
 ): string {
@@ -25,7 +26,7 @@ export function poolReport(
   return page({
     origin,
     summary: `Pools: ${trace.pools.length}; lines: ${trace.pool.length}; hours: ${hours(spanS)}.`,
-    rules,
+    rules: { ...rules, waitedShareMax, seed },
     body: [
       tableSection(
         "Policies",

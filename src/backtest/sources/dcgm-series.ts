@@ -18,12 +18,17 @@ const signals: Readonly<Record<string, Pick<DeviceSeries, "signal"> & { readonly
 /** What DCGM can mean; its blank values (2^63 − …, 2^47) lie outside. */
 const mostOf = { utilPct: 100, enginePct: 100, memoryUsedMib: 1e9 };
 
+const uuidLabels = ["UUID", "uuid", "gpu_uuid"];
+const hostLabels = ["Hostname", "hostname", "kubernetes_node", "node", "instance"];
+const indexLabel = "gpu";
+
 export const dcgm: QueryPreset = {
   // All of them in one query.
   selector: `{__name__=~"${Object.keys(signals).join("|")}"}`,
+  gpuLabels: `${uuidLabels.join(", ")}, nor by ${indexLabel} with one of ${hostLabels.join(", ")}`,
   seriesOf(labels, poolLabel) {
     const name = labels["__name__"] ?? "";
-    const uuid = toName(firstOf(labels, ["UUID", "uuid", "gpu_uuid"]));
+    const uuid = toName(firstOf(labels, uuidLabels));
     const device = uuid === "" ? placeOf(labels) : uuid;
     if (!Object.hasOwn(signals, name) || device === "") return null;
     const { signal, scale } = signals[name]!;
@@ -47,8 +52,8 @@ export const dcgm: QueryPreset = {
 
 /** A GPU without a UUID, by its host and index. */
 function placeOf(labels: Labels): string {
-  const host = firstOf(labels, ["Hostname", "hostname", "kubernetes_node", "node", "instance"]);
-  const index = firstOf(labels, ["gpu"]);
+  const host = firstOf(labels, hostLabels);
+  const index = firstOf(labels, [indexLabel]);
   return host === "" || index === "" ? "" : toName(`${host}/gpu${index}`);
 }
 

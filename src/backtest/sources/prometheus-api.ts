@@ -170,8 +170,14 @@ function parseJson(text: string): unknown {
   }
 }
 
+/** Proxies repeat the URL that they were asked by; its query may be a token. */
 function shortened(text: string): string {
-  return text.replaceAll(/\s+/g, " ").trim().slice(0, 200);
+  return text
+    .slice(0, 4_000)
+    .replaceAll(/(\/[^\s"'<>?]*)\?[^\s"'<>]*/g, "$1")
+    .replaceAll(/\s+/g, " ")
+    .trim()
+    .slice(0, 200);
 }
 
 function problemOf(thrown: unknown): string {

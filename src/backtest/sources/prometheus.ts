@@ -10,7 +10,8 @@ import {
   type RawSeries,
 } from "./prometheus-api.ts";
 import { queryPresets, type QueryPresetName } from "./query-presets.ts";
-import { momentsOf, type HistoryMoment } from "./readings.ts";
+import { momentsOf, poolless, type HistoryMoment } from "./readings.ts";
+import { SeenLabels } from "./seen-labels.ts";
 
 export interface HistoryOptions extends PrometheusOptions {
   readonly preset: QueryPresetName;
@@ -19,6 +20,8 @@ export interface HistoryOptions extends PrometheusOptions {
   /** Wall clock; the trace begins at `sinceMs` and does not hold `untilMs` itself. */
   readonly sinceMs: number;
   readonly untilMs: number;
+  /** What is worth a word though it ends nothing: a pool label that no series carries. */
+  readonly note: (line: string) => void;
 }
 
 /** Told after each piece: the part of the history that is there, and the part that was there before this run. */
@@ -74,8 +77,9 @@ async function* fetchPieces(
   fromMs: number,
   rowsBefore: number,
 ): AsyncGenerator<HistoryPiece> {
-  const { url, sinceMs, untilMs, poolLabel } = options;
+  const { url, sinceMs, untilMs, poolLabel, note } = options;
   const preset = queryPresets[options.preset];
+  const seen = new SeenLabels(preset, poolLabel);
   let rows = rowsBefore;
   let pieceMs = pieceMsMax;
   for (let atMs = fromMs; atMs < untilMs;) {
@@ -91,6 +95,7 @@ async function* fetchPieces(
       pieceMs = Math.max(pieceMsMin, Math.floor(pieceMs / 2));
       continue;
     }
+    seen.add(series);
     const moments = momentsOf(series, preset, poolLabel, atMs, toMs);
     const pieceRows = moments.reduce((sum, { readings }) => sum + readings.length, 0);
     rows += pieceRows;
@@ -104,6 +109,16 @@ async function* fetchPieces(
       url,
       preset.selector,
       untilMs,
-      `has recorded nothing since ${new Date(sinceMs).toISOString()}`,
+      seen.lackGpu
+        ? `has series since ${isoOf(sinceMs)}, but none names a GPU by ${preset.gpuLabels}; labels seen: ${seen.list()}`
+        : `has recorded nothing since ${isoOf(sinceMs)}`,
     );
+  if (seen.lackPool)
+    note(
+      `--pool-label ${poolLabel}: no series since ${isoOf(fromMs)} carries it, and their GPUs are in the pool ${poolless}; labels seen: ${seen.list()}`,
+    );
+}
+
+function isoOf(ms: number): string {
+  return new Date(ms).toISOString();
 }

@@ -2,6 +2,8 @@
 export interface QueryPreset {
   /** Of all of them, in PromQL. */
   readonly selector: string;
+  /** The labels by which a series names its GPU, in words. */
+  readonly gpuLabels: string;
   /** Whose series it is; null for one that names no device. */
   readonly seriesOf: (labels: Labels, poolLabel: string | null) => DeviceSeries | null;
 }

@@ -29,7 +29,8 @@ interface DeviceSamples {
 }
 
 const unread = -1;
-const poolless = "default";
+/** The pool of devices that name none. */
+export const poolless = "default";
 
 /** The readings from `fromMs` up to `toMs`, in order of time. They do not hang on the order of series and samples, nor on what one query held. */
 export function momentsOf(

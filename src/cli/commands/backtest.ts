@@ -14,12 +14,12 @@ import {
 import { queryPresets } from "../../backtest/sources/query-presets.ts";
 import { readJobTrace } from "../../backtest/trace/job-trace.ts";
 import { deviceReport } from "../../backtest/report/device-report.ts";
-import { originFrom, type Origin } from "../../backtest/report/origin.ts";
+import { originFrom, type Origin, type ReadHistory } from "../../backtest/report/origin.ts";
 import { poolReport } from "../../backtest/report/pool-report.ts";
 import { readPoolTrace } from "../../backtest/trace/pool-trace.ts";
 import { writeText } from "../../backtest/write-text.ts";
 import { GleanerError } from "../../errors/gleaner-error.ts";
-import { parseOrders, queueFrom, type QueueOptions } from "../backtest-queue.ts";
+import { parseOrders, queueFrom, queueLine, type QueueOptions } from "../backtest-queue.ts";
 import { parseAskedTime, readDevices, type SourceOptions } from "../backtest-source.ts";
 import { jobsJson, jobsText } from "../backtest-job-views.ts";
 import { devicesJson, devicesText, poolsJson, poolsText } from "../backtest-views.ts";
@@ -198,7 +198,7 @@ async function runDevices(cli: Cli, options: Options, timeLeft: TimeLeft): Promi
     guestMib: guestMemMib,
     deviceMib: deviceMemMib,
   };
-  const trace = await readDevices(options, timeLeft, cli.note);
+  const { trace, history } = await readDevices(options, timeLeft, cli.note);
   const source = await queueFrom(options, trace, rules);
   const policies = source === null ? options.policy : causalUnlessNamed(options);
   const onProgress = (policy: string, done: number) => timeLeft.show(policy, done);
@@ -208,8 +208,11 @@ async function runDevices(cli: Cli, options: Options, timeLeft: TimeLeft): Promi
   for (const note of telemetryNotes(backtest.telemetry, rules)) cli.note(`backtest: ${note}`);
   if (options.decisions !== undefined)
     await writeDeviceDecisions(options.decisions, backtest.results[0]!.decisions);
+  const queue = origin === null ? null : queueLine(origin);
   if (options.html !== undefined)
-    await writeText(options.html, [deviceReport(trace, rules, backtest, originOf(cli, options))]);
+    await writeText(options.html, [
+      deviceReport(trace, context, backtest, originOf(cli, options, history), queue),
+    ]);
   if (options.json === true) cli.printJson(devicesJson(backtest, rules, origin));
   else
     cli.print([devicesText(cli.paint, backtest, origin), ...limitLines(options.shape, context)].join("\n"));
@@ -226,7 +229,7 @@ async function runPools(cli: Cli, options: Options, timeLeft: TimeLeft): Promise
   );
   if (options.decisions !== undefined) await writePoolDecisions(options.decisions, results[0]!.decisions);
   if (options.html !== undefined)
-    await writeText(options.html, [poolReport(trace, rules, results, originOf(cli, options))]);
+    await writeText(options.html, [poolReport(trace, context, results, originOf(cli, options))]);
   if (options.json === true) cli.printJson(poolsJson(results, rules));
   else cli.print([poolsText(cli.paint, results, rules), ...limitLines(options.shape, context)].join("\n"));
 }
@@ -251,8 +254,12 @@ function causalUnlessNamed({ policy }: Options): readonly string[] {
   return policy === policiesDefault ? causalDefault : policy;
 }
 
-function originOf({ words }: Cli, { trace, prometheus }: Options): Origin {
-  return originFrom(trace ?? prometheus!, words);
+function originOf(
+  { words }: Cli,
+  { trace, prometheus }: Options,
+  history: ReadHistory | null = null,
+): Origin {
+  return originFrom(trace ?? prometheus!, words, history);
 }
 
 function contextOf<Rules>(options: Options, rules: Rules): PolicyContext<Rules> {

@@ -16,6 +16,8 @@ export interface Asked {
   readonly endMs: number;
   readonly rangeMs: number;
   readonly authorization: string | null;
+  /** Of the URL that was asked, with its question mark. */
+  readonly search: string;
 }
 
 /** For one hour of it; the address is missing. */
@@ -25,6 +27,7 @@ export const asking = {
   clock: { ...systemClock, sleep: async () => {} },
   preset: "dcgm" as const,
   poolLabel: null,
+  note: () => {},
   sinceMs: recordedSinceMs,
   untilMs: recordedSinceMs + 3_600_000,
 };
@@ -57,8 +60,9 @@ export async function startPrometheus(
       endMs: Math.round(Number(form.get("time")) * 1_000),
       rangeMs: Number(range),
       authorization: request.headers.authorization ?? null,
+      search: /\?.*$/.exec(request.url ?? "")?.[0] ?? "",
     };
-    if (request.url !== "/prom/api/v1/query" || selector === "") {
+    if (request.url?.replace(/\?.*/, "") !== "/prom/api/v1/query" || selector === "") {
       response.writeHead(400).end("bad_data");
       return;
     }

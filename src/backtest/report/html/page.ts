@@ -1,4 +1,4 @@
-import type { Origin } from "../origin.ts";
+import { repetition, timeRead, type Origin } from "../origin.ts";
 import { html, Html } from "./html.ts";
 import { style } from "./style.ts";
 import { figuresTable, tableSection } from "./tables.ts";
@@ -7,13 +7,16 @@ export interface PageParts {
   readonly origin: Origin;
   /** In a sentence: how many devices or pools, how long. */
   readonly summary: string;
+  /** null: it was not set. */
   readonly rules: object;
   readonly body: readonly Html[];
 }
 
 /** One file that needs nothing else: no script, no network. */
 export function page({ origin, summary, rules, body }: PageParts): string {
-  const ruleRows = Object.entries(rules).map(([name, value]) => [name, String(value)]);
+  const ruleRows = Object.entries(rules)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => [name, String(value)]);
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -28,11 +31,11 @@ export function page({ origin, summary, rules, body }: PageParts): string {
       <body>
         <main>
           <h1>Backtest of ${origin.source}</h1>
-          <p>${summary}</p>
+          <p>${[summary, timeRead(origin)].filter((text) => text !== null).join(" ")}</p>
           ${body}${tableSection("Rules", figuresTable({ head: ["rule", "value"], rows: ruleRows }))}
           <section>
             <h2>Again</h2>
-            <p>The same command, on the same trace, writes the same report.</p>
+            <p>${repetition(origin)}</p>
             <code>${origin.command}</code>
           </section>
         </main>
