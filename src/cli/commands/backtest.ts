@@ -19,6 +19,7 @@ import { poolReport } from "../../backtest/report/pool-report.ts";
 import { readPoolTrace } from "../../backtest/trace/pool-trace.ts";
 import { writeText } from "../../backtest/write-text.ts";
 import { GleanerError } from "../../errors/gleaner-error.ts";
+import { checkFiles } from "../backtest-files.ts";
 import { parseOrders, queueFrom, type QueueOptions } from "../backtest-queue.ts";
 import { parseAskedTime, readDevices, type SourceOptions } from "../backtest-source.ts";
 import { jobsJson, jobsText } from "../backtest-job-views.ts";
@@ -173,6 +174,7 @@ async function run(cli: Cli, options: Options): Promise<void> {
     throw refused("--html is for traces of devices and of pools");
   if ((options.trace === undefined) === (options.prometheus === undefined))
     throw refused("name one of --trace and --prometheus");
+  await checkFiles(options);
   const timeLeft = new TimeLeft();
   try {
     await runs[options.shape](cli, options, timeLeft);
