@@ -244,6 +244,11 @@ export const catalogue = {
     message: "{path}: {problem}",
     remedy: "Check the path and the permissions.",
   },
+  FILE_DAMAGED: {
+    status: "INVALID_ARGUMENT",
+    message: "{path}: the gzip file is damaged or breaks off: {problem}",
+    remedy: "Fetch or copy it anew; `gzip -t` tells whether a file is whole.",
+  },
   FILE_UNWRITABLE: {
     status: "INVALID_ARGUMENT",
     message: "{path}: {problem}",

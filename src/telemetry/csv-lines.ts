@@ -1,15 +1,16 @@
-import { createReadStream } from "node:fs";
-import { open } from "node:fs/promises";
-import { pipeline } from "node:stream";
+import { open, type FileHandle } from "node:fs/promises";
+import { pipeline, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { CsvError, parse } from "csv-parse";
 import { GleanerError } from "../errors/gleaner-error.ts";
 
 const lineBytesMax = 1_024;
+const gzipMagic = Buffer.of(0x1f, 0x8b);
 
 /**
  * The lines of a CSV file, gzip (by content) or plain, the header first, each with its number; empty ones are left out. A stream
- * in bounded memory. Throws TRACE_INVALID for lines beyond 1 KiB and for an empty file, FILE_UNREADABLE where the bytes cannot be had.
+ * in bounded memory, read once, so that it may be a pipe. Throws TRACE_INVALID for lines beyond 1 KiB and for an empty file, FILE_DAMAGED for gzip that
+ * is torn, FILE_UNREADABLE where the bytes cannot be had.
  */
 export async function* readCsvLines(path: string): AsyncGenerator<[fields: readonly string[], line: number]> {
   const parser = parse({
@@ -22,9 +23,10 @@ export async function* readCsvLines(path: string): AsyncGenerator<[fields: reado
   });
   let line = 0;
   try {
-    const unzip = (await isGzip(path)) ? [createGunzip()] : [];
+    const [bytes, zipped] = await openBytes(path);
+    const unzip = zipped ? [createGunzip()] : [];
     // What goes wrong on the way ends the parser, and so the loop below, with its error.
-    pipeline([createReadStream(path), ...unzip, parser], () => {});
+    pipeline([bytes, ...unzip, parser], () => {});
     for await (const { record, info } of parser as AsyncIterable<{
       record: string[];
       info: { lines: number };
@@ -36,19 +38,38 @@ export async function* readCsvLines(path: string): AsyncGenerator<[fields: reado
     if (thrown instanceof GleanerError) throw thrown;
     if (thrown instanceof CsvError)
       throw traceInvalid(path, Number(thrown["lines"] ?? line + 1), thrown.message, thrown);
-    throw new GleanerError(
-      "FILE_UNREADABLE",
-      { path, problem: (thrown as Error).message },
-      { cause: thrown },
-    );
+    const { code = "", message: problem } = thrown as NodeJS.ErrnoException;
+    const unread = code.startsWith("Z_") ? "FILE_DAMAGED" : "FILE_UNREADABLE";
+    throw new GleanerError(unread, { path, problem }, { cause: thrown });
   }
   if (line === 0) throw traceInvalid(path, 1, "the file is empty");
 }
 
-async function isGzip(path: string): Promise<boolean> {
-  await using file = await open(path);
-  const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(2), length: 2, position: 0 });
-  return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
+/** All bytes of a file, and whether they are gzip. */
+async function openBytes(path: string): Promise<[bytes: Readable, zipped: boolean]> {
+  const file = await open(path);
+  try {
+    const head = await readHead(file);
+    const bytes = file.createReadStream();
+    // A pipe cannot be wound back.
+    bytes.unshift(head);
+    return [bytes, head.equals(gzipMagic)];
+  } catch (thrown) {
+    await file.close();
+    throw thrown;
+  }
+}
+
+/** The first bytes, as many as gzip is known by. A pipe may hand them over one by one. */
+async function readHead(file: FileHandle): Promise<Buffer> {
+  const head = Buffer.alloc(gzipMagic.length);
+  let length = 0;
+  while (length < head.length) {
+    const { bytesRead } = await file.read(head, length, head.length - length, null);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  return head.subarray(0, length);
 }
 
 export function traceInvalid(path: string, line: number, problem: string, cause?: unknown): GleanerError {

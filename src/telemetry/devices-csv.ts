@@ -27,7 +27,7 @@ const numberPattern = /^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$/;
 /**
  * Reads a trace of devices, gzip or plain, as a stream in bounded memory. A line that is broken goes to `broken` and is left
  * out: the device is missing at that time. Throws TRACE_INVALID for another header, for times that go back, for lines beyond 1 KiB and for
- * more devices than `traceDevicesMax` at one time; FILE_UNREADABLE where the bytes cannot be had.
+ * more devices than `traceDevicesMax` at one time; FILE_UNREADABLE or FILE_DAMAGED where the bytes cannot be had.
  */
 export async function* readTrace(path: string, broken: BrokenLine): AsyncGenerator<TraceTick> {
   let timeS = -Infinity;

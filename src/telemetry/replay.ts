@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import type { DeviceInfo, Sample } from "../core/device.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -38,11 +39,12 @@ const memoryTotalMibDefault = 48 * 1_024;
 
 /**
  * Plays a trace of devices as if its owners worked now. Reads the whole file once before it answers, so that what is wrong with
- * it is said at the start: TRACE_INVALID, FILE_UNREADABLE, CONFIG_INVALID. Broken lines are counted, said once and skipped.
+ * it is said at the start: TRACE_INVALID, FILE_UNREADABLE, FILE_DAMAGED, CONFIG_INVALID. Broken lines are counted, said once and skipped.
  */
 export async function openReplay(options: ReplayOptions): Promise<Replay> {
   const { path, speed, startAtS, log } = options;
   if (!(speed > 0 && speed < Infinity)) throw refused("speed", `must be more than 0, not ${speed}`);
+  await refusePipe(path);
   const found = await survey(path);
   if (found.brokenLines > 0)
     log.warn(
@@ -184,6 +186,16 @@ function choose(options: ReplayOptions, pools: ReadonlyMap<string, string>): Map
     chosen.set(uuid, { uuid, host, pool: poolOf(uuid, csvPool), model: "replayed", index, memoryTotalMib });
   }
   return chosen;
+}
+
+/** What the survey took from a pipe would not be there to be played. */
+async function refusePipe(path: string): Promise<void> {
+  const found = await stat(path).catch(() => null);
+  if (found?.isFIFO() === true)
+    throw new GleanerError("FILE_UNREADABLE", {
+      path,
+      problem: "a replay reads it twice, so no pipe will do",
+    });
 }
 
 function refused(field: string, problem: string): GleanerError {

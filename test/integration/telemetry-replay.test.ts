@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -182,9 +183,12 @@ describe("a replayed trace", () => {
     await writeFile(other, "");
     expect(await refusal(other)).toBe("TRACE_INVALID PATH, line 1: the file is empty");
     await writeFile(other, gzipSync(`${header}\n0,a,p,1,2\n`).subarray(0, 30));
-    expect(await refusal(other)).toMatch(/^FILE_UNREADABLE PATH: unexpected end of file/);
+    expect(await refusal(other)).toMatch(/^FILE_DAMAGED PATH: .*unexpected end of file/);
     expect(await refusal(join(dir, "absent.csv"))).toMatch(/^FILE_UNREADABLE PATH: ENOENT/);
     expect(await refusal(dir)).toMatch(/^FILE_UNREADABLE PATH: EISDIR/);
+    const pipe = join(dir, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    expect(await refusal(pipe)).toMatch(/^FILE_UNREADABLE PATH: .*no pipe/);
     expect(await refusal(sample, { speed: 0 })).toBe(
       "CONFIG_INVALID replay: speed: must be more than 0, not 0",
     );

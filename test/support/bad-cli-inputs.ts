@@ -117,6 +117,11 @@ export const cliBadInputs: readonly BadInput[] = [
       files: { "t.csv": `${traceHead}0,a,p,0,1\n` },
     },
   ),
+  cli(
+    "decisions written over the trace",
+    ["backtest", "--trace", "t.csv", "--policy", "lend-all", "--decisions", "./t.csv"],
+    { files: { "t.csv": `${traceHead}0,a,p,0,1\n` } },
+  ),
   cli("no Redis", ["controller"]),
   settingsFile("a setting with a wrong name", "terms: { termMS: 5000 }\n"),
   settingsFile("a term that one lost renewal would end", "terms: { termMs: 5000, renewIntervalMs: 4000 }\n"),

@@ -83,7 +83,7 @@ describe("a trace of devices", () => {
 
   it("that breaks off or is not there is no trace", async () => {
     const torn = gzipSync(lines.repeat(1)).subarray(0, -12);
-    await expect(read(torn, readDeviceTrace)).rejects.toMatchObject({ code: "FILE_UNREADABLE" });
+    await expect(read(torn, readDeviceTrace)).rejects.toMatchObject({ code: "FILE_DAMAGED" });
     await expect(readDeviceTrace("/nowhere.csv")).rejects.toMatchObject({ code: "FILE_UNREADABLE" });
   });
 });

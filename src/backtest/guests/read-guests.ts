@@ -12,7 +12,7 @@ const columns: TraceColumns = {
   ],
 };
 
-/** Reads the guests of a file; one that names no checkpoints has them each `checkpointS`. Throws TRACE_INVALID, TRACE_TOO_LARGE, FILE_UNREADABLE. */
+/** Reads the guests of a file; one that names no checkpoints has them each `checkpointS`. Throws TRACE_INVALID, TRACE_TOO_LARGE, FILE_UNREADABLE, FILE_DAMAGED. */
 export async function readGuests(path: string, checkpointS: number): Promise<Guests> {
   const submitS = new Column(Float64Array);
   const durationS = new Column(Float64Array);

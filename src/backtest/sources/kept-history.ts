@@ -7,6 +7,7 @@ import { z } from "zod";
 import { GleanerError } from "../../errors/gleaner-error.ts";
 import { lockPath, type DirLock } from "../../runtime/dir-lock.ts";
 import { deviceTraceHeader } from "../trace/device-trace.ts";
+import { writing } from "../writing.ts";
 import type { HistoryMoment } from "./readings.ts";
 
 /** What a history was asked for by. Times as they were written: `7d` is another time in each run. */
@@ -185,7 +186,8 @@ async function cutOff(path: string, bytes: number): Promise<void> {
   await file.truncate(bytes);
 }
 
-function recordPath(path: string): string {
+/** Of the record that stands beside a history. */
+export function recordPath(path: string): string {
   return `${path}.json`;
 }
 
@@ -208,16 +210,6 @@ async function ifThere<T>(path: string, look: (path: string) => Promise<T>): Pro
     const { code, message } = thrown as NodeJS.ErrnoException;
     if (code === "ENOENT") return null;
     throw new GleanerError("FILE_UNREADABLE", { path, problem: message }, { cause: thrown });
-  }
-}
-
-async function writing<T>(path: string, write: () => Promise<T>): Promise<T> {
-  try {
-    return await write();
-  } catch (thrown) {
-    const { code, message } = thrown as NodeJS.ErrnoException;
-    if (thrown instanceof GleanerError || code === undefined) throw thrown;
-    throw new GleanerError("FILE_UNWRITABLE", { path, problem: message }, { cause: thrown });
   }
 }
 

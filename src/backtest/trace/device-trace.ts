@@ -78,7 +78,7 @@ export class DeviceTraceBuilder {
   }
 }
 
-/** Reads the rows up to a time, s. Throws TRACE_INVALID, TRACE_TOO_LARGE, FILE_UNREADABLE. */
+/** Reads the rows up to a time, s. Throws TRACE_INVALID, TRACE_TOO_LARGE, FILE_UNREADABLE, FILE_DAMAGED. */
 export async function readDeviceTrace(path: string, untilS = Infinity): Promise<DeviceTrace> {
   const trace = new DeviceTraceBuilder();
   for await (const { timeS, names, numbers } of readTraceRows(path, columns, untilS))

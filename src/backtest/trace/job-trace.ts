@@ -24,7 +24,7 @@ const columns: TraceColumns = {
   ],
 };
 
-/** Reads the jobs submitted up to a time, s. Throws TRACE_INVALID, TRACE_TOO_LARGE, FILE_UNREADABLE. */
+/** Reads the jobs submitted up to a time, s. Throws TRACE_INVALID, TRACE_TOO_LARGE, FILE_UNREADABLE, FILE_DAMAGED. */
 export async function readJobTrace(path: string, untilS = Infinity): Promise<JobTrace> {
   const pools = new Names();
   const submitS = new Column(Float64Array);

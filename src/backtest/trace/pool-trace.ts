@@ -30,7 +30,7 @@ const columns: TraceColumns = {
   ],
 };
 
-/** Reads the rows up to a time, s. Throws TRACE_INVALID, TRACE_TOO_LARGE, FILE_UNREADABLE. */
+/** Reads the rows up to a time, s. Throws TRACE_INVALID, TRACE_TOO_LARGE, FILE_UNREADABLE, FILE_DAMAGED. */
 export async function readPoolTrace(path: string, untilS = Infinity): Promise<PoolTrace> {
   const pools = new Names();
   const timesS = new Column(Float64Array);

@@ -38,7 +38,7 @@ const numberPattern = /^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?$/;
 
 /**
  * The lines of a trace up to a time, as a stream. Its columns may stand in any order. Nothing is guessed and nothing left out: the first line that
- * is wrong ends it with TRACE_INVALID, which names the line; FILE_UNREADABLE where the bytes cannot be had.
+ * is wrong ends it with TRACE_INVALID, which names the line; FILE_UNREADABLE or FILE_DAMAGED where the bytes cannot be had.
  */
 export async function* readTraceRows(
   path: string,

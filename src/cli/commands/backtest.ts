@@ -19,11 +19,12 @@ import { poolReport } from "../../backtest/report/pool-report.ts";
 import { readPoolTrace } from "../../backtest/trace/pool-trace.ts";
 import { writeText } from "../../backtest/write-text.ts";
 import { GleanerError } from "../../errors/gleaner-error.ts";
+import { checkFiles } from "../backtest-files.ts";
+import { limitLines, limitNotes, telemetryNotes } from "../backtest-notes.ts";
 import { parseOrders, queueFrom, queueLine, type QueueOptions } from "../backtest-queue.ts";
 import { parseAskedTime, readDevices, type SourceOptions } from "../backtest-source.ts";
 import { jobsJson, jobsText } from "../backtest-job-views.ts";
 import { devicesJson, devicesText, poolsJson, poolsText } from "../backtest-views.ts";
-import { limitLines, limitNotes, telemetryNotes } from "../backtest-notes.ts";
 import type { Cli } from "../cli.ts";
 import { countOption, durationOption, jsonOption, numberOption, shareOption } from "../options.ts";
 import { TimeLeft } from "../time-left.ts";
@@ -173,6 +174,7 @@ async function run(cli: Cli, options: Options): Promise<void> {
     throw refused("--html is for traces of devices and of pools");
   if ((options.trace === undefined) === (options.prometheus === undefined))
     throw refused("name one of --trace and --prometheus");
+  await checkFiles(options);
   const { shape, policy } = options;
   const limits = contextOf(options, null);
   for (const note of limitNotes(shape, policy === policiesDefault ? [] : policy, limits))
