@@ -45,8 +45,8 @@ const minuteMs = 60_000;
 const halfLivesMs = [5, 15, 60, 240].map((minutes) => minutes * minuteMs);
 /** Weight of the last idle run in the mean of their logarithms. */
 const runWeight = 0.3;
-/** Readings by which what was seen of lost ones fades to a part of e, and as many as the pool's share of them weighs. */
-const lostMemory = 32;
+/** What was seen of lost readings fades by so much with each, to a part of e over 32; the pool's share of them weighs as much as so many. */
+const lostKept = Math.exp(-1 / 32);
 const lostBelief = 1;
 
 export interface Observed {
@@ -154,9 +154,8 @@ function mix(h: Float64Array, field: number, left: number, value: number): void 
 }
 
 function takeSight(h: Float64Array, lost: boolean): void {
-  const left = Math.exp(-1 / lostMemory);
-  h[F.due] = h[F.due]! * left + 1;
-  h[F.lost] = h[F.lost]! * left + (lost ? 1 : 0);
+  h[F.due] = h[F.due]! * lostKept + 1;
+  h[F.lost] = h[F.lost]! * lostKept + (lost ? 1 : 0);
 }
 
 /** The owner's state changed, or is known anew after a gap. */
