@@ -46,10 +46,13 @@ async function withPart(
   // A file that may not be written to is not replaced either, and no directory is.
   if (mode !== null) await (await open(path, "r+")).close();
   const part = join(dirname(path), `.gleaner-${randomUUID()}.part`);
+  // Opened here, so that it is there before anything fails: a stream that opens late would leave it behind.
+  const file = await open(part, "wx", mode ?? 0o666);
   try {
-    await pipeline(pieces, createWriteStream(part, { flags: "wx", mode: mode ?? 0o666, flush: true }));
+    await pipeline(pieces, file.createWriteStream({ flush: true }));
     await work(part);
   } finally {
+    await file.close();
     await rm(part, { force: true });
   }
 }
