@@ -1,4 +1,5 @@
 import type { DeviceUuid } from "../core/device.ts";
+import { nextStay, type OwnerStay, type StayCount } from "../core/owner-stay.ts";
 
 /** How a device is found when it is looked at. */
 export interface Found {
@@ -10,18 +11,13 @@ export interface Found {
   readonly isResting: boolean;
 }
 
-/** What has begun since the last look: an owner's stay, one that found a guest, or it turned out that the present one had. */
-export type Begun = "taken" | "met" | "had_met" | null;
-
-type Stay = "free" | "taken" | "met";
-
 /**
  * Counts each stay of an owner on a device once, however many signals it has (recall, activity, another guest on a share) and
  * whichever comes first. A stay ends where the device is found free again. Where its begin was not seen, none is counted.
  */
 export class OwnerStays {
   /** The stay that lasts, or the lack of one; a device that is not here was not seen. */
-  readonly #stays = new Map<DeviceUuid, Stay>();
+  readonly #stays = new Map<DeviceUuid, OwnerStay>();
   /** Since the last look: a guest was made to leave or to stand still, alone or as one of a gang on several devices. */
   readonly #told = new Map<DeviceUuid, "alone" | "gang">();
 
@@ -29,13 +25,14 @@ export class OwnerStays {
     for (const device of devices) this.#told.set(device, devices.length > 1 ? "gang" : "alone");
   }
 
-  look(device: DeviceUuid, found: Found): Begun {
+  /** -> what is to be counted since the last look. */
+  look(device: DeviceUuid, found: Found): readonly StayCount[] {
     const before = this.#stays.get(device);
-    const begun = this.#begun(device, before, found);
-    const after = stayAfter(before, begun, found);
+    const { stay, counts } = afterSignal(before, this.#signal(device, found));
+    const after = stayAfter(stay, found);
     if (after === undefined) this.#stays.delete(device);
     else this.#stays.set(device, after);
-    return begun;
+    return counts;
   }
 
   /** Nobody asks about it any more. */
@@ -44,20 +41,30 @@ export class OwnerStays {
     this.#told.delete(device);
   }
 
-  #begun(device: DeviceUuid, before: Stay | undefined, { isUsed, isKnown }: Found): Begun {
+  #signal(device: DeviceUuid, { isUsed, isKnown }: Found): "met" | "came" | null {
     const told = this.#told.get(device);
     this.#told.delete(device);
     // A visit may be over by now. Silence takes a guest away in case, and a gang goes as one: nobody was seen there.
-    const isMet = told !== undefined && (isUsed || (isKnown && told === "alone"));
-    if (isMet) return before === "met" ? null : before === "taken" ? "had_met" : "met";
-    return isUsed && before === "free" ? "taken" : null;
+    if (told !== undefined && (isUsed || (isKnown && told === "alone"))) return "met";
+    return isUsed ? "came" : null;
   }
 }
 
-function stayAfter(before: Stay | undefined, begun: Begun, found: Found): Stay | undefined {
-  const { isUsed, isKnown, isResting } = found;
-  const hasMet = before === "met" || begun === "met" || begun === "had_met";
-  if (isUsed) return hasMet ? "met" : "taken";
+function afterSignal(
+  before: OwnerStay | undefined,
+  signal: "met" | "came" | null,
+): { readonly stay: OwnerStay | undefined; readonly counts: readonly StayCount[] } {
+  if (signal === null) return { stay: before, counts: [] };
+  // Whoever is there at the first look came nobody knows when.
+  if (signal === "came" && before === undefined) return { stay: "taken", counts: [] };
+  return nextStay(before ?? "none", signal);
+}
+
+function stayAfter(
+  stay: OwnerStay | undefined,
+  { isUsed, isKnown, isResting }: Found,
+): OwnerStay | undefined {
+  if (isUsed) return stay;
   if (!isKnown) return undefined;
-  return isResting ? (hasMet ? "met" : before) : "free";
+  return isResting ? stay : "none";
 }

@@ -166,8 +166,8 @@ export class PoolReserves {
     const isKnown = state !== "unknown" && quarantine === null;
     const isUsed = state === "busy" || recalls.size > 0 || this.#parts.signals.standsAgainst(info) !== null;
     const begun = this.#stays.look(info.uuid, { isUsed, isKnown, isResting: nowMs < restUntilMs });
-    if (begun === "taken" || begun === "met") count.taken += 1;
-    if (begun === "met" || begun === "had_met") count.evicted += 1;
+    if (begun.includes("returns")) count.taken += 1;
+    if (begun.includes("met_returns")) count.evicted += 1;
     count.total += 1;
     if (!isKnown) return;
     count.known += 1;

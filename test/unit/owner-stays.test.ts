@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { OwnerStays, type Begun, type Found } from "../../src/controller/owner-stays.ts";
+import { OwnerStays, type Found } from "../../src/controller/owner-stays.ts";
 
 const free: Found = { isUsed: false, isKnown: true, isResting: false };
 const used: Found = { ...free, isUsed: true };
@@ -7,11 +7,16 @@ const resting: Found = { ...free, isResting: true };
 const unseen: Found = { ...free, isKnown: false };
 
 /** Looks one after the other at a device; before a look, what was told: guests on these devices had to go. */
-function looks(...steps: readonly (Found | readonly string[])[]): Begun[] {
+function looks(...steps: readonly (Found | readonly string[])[]): (string | null)[] {
   const stays = new OwnerStays();
-  const begun: Begun[] = [];
+  const words: Record<string, string> = {
+    returns: "taken",
+    "returns met_returns": "met",
+    met_returns: "had_met",
+  };
+  const begun: (string | null)[] = [];
   for (const step of steps)
-    if ("isUsed" in step) begun.push(stays.look("gpu", step));
+    if ("isUsed" in step) begun.push(words[stays.look("gpu", step).join(" ")] ?? null);
     else stays.tell(step);
   return begun;
 }
