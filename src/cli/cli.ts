@@ -1,3 +1,4 @@
+import { isatty } from "node:tty";
 import type { Command } from "commander";
 import picocolors from "picocolors";
 import type { Environment } from "./environment.ts";
@@ -26,7 +27,8 @@ export interface CommandModule {
 }
 
 export function createCli(environment: Environment, words: readonly string[]): Cli {
-  const isTerminal = process.stdout.isTTY;
+  // Not `isTTY`, which a pipe does not have at all: without a word from us picocolors paints wherever CI is set.
+  const isTerminal = isatty(1);
   return {
     environment,
     words,

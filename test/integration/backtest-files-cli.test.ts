@@ -12,7 +12,8 @@ const before = "what an earlier run wrote\n";
 /** The command in a line of bash, where `gleaner` is `"$0"`, the sample `"$1"` and the directory `"$2"`. */
 function runShell(line: string, dir = "/"): Promise<CliRun> {
   return new Promise((resolve) => {
-    execFile("bash", ["-c", line, gleaner, sample, dir], (error, stdout, stderr) => {
+    const { PATH = "", HOME = "/" } = process.env;
+    execFile("bash", ["-c", line, gleaner, sample, dir], { env: { PATH, HOME } }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
     });
   });
