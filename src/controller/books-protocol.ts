@@ -1,6 +1,7 @@
 import type { DecisionQuery, DecisionView, EncodedReport, ReportQuery } from "../api/ports.ts";
 import type { Settings } from "../config/settings.ts";
 import type { GuestState } from "../core/guest.ts";
+import type { DemandPast, DemandQuery } from "../core/reserve/demand-past.ts";
 import type { PlainError } from "../errors/plain-error.ts";
 import type { LiveFacts } from "../report/report.ts";
 import type { LogLevel } from "../runtime/log.ts";
@@ -29,6 +30,7 @@ export type ToBooks =
   /** Up to the moment: what is in the stream is booked first. */
   | { readonly kind: "report"; readonly query: ReportQuery; readonly live: LiveFacts }
   | { readonly kind: "decisions"; readonly query: DecisionQuery }
+  | { readonly kind: "demand"; readonly query: DemandQuery }
   /** The last question: books what is in the stream. */
   | { readonly kind: "close" };
 
@@ -39,6 +41,7 @@ export type FromBooks =
   | { readonly kind: "caughtUp"; readonly seenToMs: number | null }
   | { readonly kind: "report"; readonly report: EncodedReport }
   | { readonly kind: "decisions"; readonly decisions: readonly DecisionView[] }
+  | { readonly kind: "demand"; readonly past: DemandPast }
   | { readonly kind: "closed" }
   | { readonly kind: "failed"; readonly error: PlainError }
   | { readonly kind: "ended"; readonly ended: EndedGuests }

@@ -1,4 +1,4 @@
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort, workerData, type Transferable } from "node:worker_threads";
 import { reportToProto } from "../api/convert/report.ts";
 import type { ReportQuery } from "../api/ports.ts";
 import { toPlainError } from "../errors/plain-error.ts";
@@ -63,6 +63,9 @@ async function answerTo(question: ToBooks): Promise<FromBooks> {
     case "decisions":
       await drain.flush();
       return { kind: "decisions", decisions: books.decisions(question.query) };
+    case "demand":
+      await drain.flush();
+      return { kind: "demand", past: books.demand(question.query) };
     case "close":
       await open.close();
       return { kind: "closed" };
@@ -119,5 +122,14 @@ function tellEnded(books: Books): void {
 }
 
 function tell(message: FromBooks): void {
-  parentPort?.postMessage(message, message.kind === "report" ? [message.report.buffer] : []);
+  parentPort?.postMessage(message, handedOver(message));
+}
+
+/** What is not copied, since nobody here needs it any more. */
+function handedOver(message: FromBooks): Transferable[] {
+  if (message.kind === "report") return [message.report.buffer];
+  if (message.kind !== "demand") return [];
+  return message.past.pools.flatMap(({ pool: _, ...columns }) =>
+    Object.values(columns).map(({ buffer }) => buffer),
+  );
 }

@@ -125,7 +125,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
   });
   const lending = new LendingWatch({ fleet, signals, guests, forecast, settings, clock });
   const moves = new GuestMoves({ fleet, signals, forecast, guests, settings, clock, log, metrics });
-  const reserves = new PoolReserves({ fleet, signals, moves, settings, clock });
+  const reserves = new PoolReserves({ fleet, signals, moves, books, settings, clock, log });
   const orders = new LeaseOrders(fleet, clock);
   const recalls = new Recalls({
     fleet,
@@ -257,6 +257,7 @@ export async function takeTheLead(parts: LeaderParts): Promise<Leader> {
       "looking after leases",
     ),
     every(settings.telemetry.sampleIntervalMs, () => reserves.tick(), "weighing pools' reserves"),
+    every(1_000, () => reserves.learn(stopping.signal), "learning pools' past from the books"),
     every(1_000, () => memory.flush(), "booking memory that was given back"),
     every(1_000, () => tellAnew.look(), "telling books that begin what stands"),
     every(

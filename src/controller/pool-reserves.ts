@@ -4,23 +4,35 @@ import type { PoolPolicy } from "../core/policy.ts";
 import type { LeaseStep } from "../api/convert/lease.ts";
 import { Reserve, type PoolReading } from "../core/reserve/reserve.ts";
 import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/log.ts";
 import type { Device, Fleet } from "./fleet.ts";
 import type { GuestMoves } from "./guest-moves.ts";
 import { believedCosts, lendingTerms, ownerOf } from "./lending-terms.ts";
 import { isMeeting } from "./meeting.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
 import { OwnerStays } from "./owner-stays.ts";
+import { pastTicks } from "./past-ticks.ts";
+import { newPoolCount, type PoolCount } from "./pool-count.ts";
 import { Slices } from "./slices.ts";
+import type { Books } from "./surroundings.ts";
 
 /** So long a reserve that begins anew keeps new guests out where it must, and calls nobody back: what it says rests on belief. */
 const coldS = 86_400;
+/** So much of the past is learned from the books at the start, as long as they keep to the ms. */
+const pastMs = 48 * 3_600_000;
+/** Books that cannot be read now may be in a moment; a pool waits for them no longer than for so many tries. */
+const readsMax = 30;
+/** Ticks between the end of what the books told and the first one that is seen: more is a gap. */
+const unseenMax = 4;
 
 interface PoolReservesParts {
   readonly fleet: Fleet;
   readonly signals: OwnerSignals;
   readonly moves: GuestMoves;
+  readonly books: Pick<Books, "demand">;
   readonly settings: Settings;
   readonly clock: Clock;
+  readonly log: Logger;
 }
 
 /** One owner's pools that do the same to guests, under the strictest of their numbers. */
@@ -29,7 +41,9 @@ interface Owner {
   max: number;
   readonly pools: Set<string>;
   /** Owners' time, s: before, what was lent by a predecessor's lights is not called back. */
-  readonly warmFromS: number;
+  warmFromS: number;
+  /** Tries to read the books that are left; null: it has learned of the past, or must do without. */
+  readsLeft: number | null;
 }
 
 interface Limited {
@@ -39,20 +53,11 @@ interface Limited {
   readonly pools: string[];
 }
 
-interface Count {
-  total: number;
-  known: number;
-  busy: number;
-  lent: number;
-  /** Since the last tick, by owners: from guests, and with what was free. */
-  evicted: number;
-  taken: number;
-}
-
 /**
  * How many devices of a pool may be lent at once, so that owners who take some hardly ever meet a guest: their policies'
  * `waitedShareMax`, held by one reserve for all pools of an owner. Asked once in a sampling interval; what is lent
- * beyond the answer leaves.
+ * beyond the answer leaves. A reserve begins with what the books tell of the last days; until it has learned that, nothing
+ * new is lent.
  */
 export class PoolReserves {
   readonly #parts: PoolReservesParts;
@@ -61,9 +66,12 @@ export class PoolReserves {
   readonly #stays = new OwnerStays();
   /** Pools that the last tick left out, since too little was known of them. */
   readonly #lost = new Set<string>();
+  /** Wall clock less monotonic, ms. */
+  readonly #wallFromMs: number;
 
   constructor(parts: PoolReservesParts) {
     this.#parts = parts;
+    this.#wallFromMs = parts.clock.wallMs() - parts.clock.monotonicMs();
   }
 
   /** null: the owner sets no limit. Before the first tick nothing new is lent. */
@@ -80,8 +88,8 @@ export class PoolReserves {
   }
 
   async tick(): Promise<void> {
-    const { fleet, settings, clock, moves } = this.#parts;
-    const timeS = (clock.monotonicMs() * settings.forecast.speed) / 1_000;
+    const { fleet, moves } = this.#parts;
+    const timeS = this.#ownersTimeS(this.#nowMs);
     const owners = this.#limitsOf(fleet.pools().filter((pool) => fleet.devicesIn(pool) > 0));
     const counts = await this.#count([...owners.values()].flatMap(({ pools }) => pools));
     for (const [key, owner] of this.#owners) {
@@ -94,6 +102,10 @@ export class PoolReserves {
     for (const [key, { policy, max, pools }] of owners) {
       const owner = this.#ownerOf(key, policy, max, timeS);
       for (const pool of owner.pools) if (!pools.includes(pool)) this.#forget(owner, pool);
+      if (owner.readsLeft !== null) {
+        for (const pool of pools) owner.pools.add(pool);
+        continue;
+      }
       const readings = pools.flatMap((pool) => this.#readingOf(pool, counts.get(pool)!) ?? []);
       for (const pool of pools) {
         owner.pools.add(pool);
@@ -107,6 +119,57 @@ export class PoolReserves {
     }
     if (surpluses.size > 0) await moves.leave(surpluses);
     for (const pool of this.#levels.keys()) if (!limited.has(pool)) this.#levels.delete(pool);
+  }
+
+  /** Teaches reserves that begin what the books tell of their pools, in slices. */
+  async learn(signal: AbortSignal): Promise<void> {
+    const { log } = this.#parts;
+    for (const owner of this.#owners.values()) {
+      if (owner.readsLeft === null || signal.aborted) continue;
+      const pools = [...owner.pools];
+      try {
+        await this.#learnPast(owner, pools, signal);
+      } catch (thrown) {
+        if (signal.aborted) return;
+        if (--owner.readsLeft > 0) continue;
+        log.warn(
+          { err: thrown, pools },
+          "the books do not tell of the pools' last days: their reserve begins anew",
+        );
+      }
+      owner.readsLeft = null;
+    }
+  }
+
+  async #learnPast(owner: Owner, pools: readonly string[], signal: AbortSignal): Promise<void> {
+    const { clock, settings, books, log } = this.#parts;
+    const stepMs = settings.telemetry.sampleIntervalMs;
+    const slices = new Slices(clock);
+    const query = { pools, fromMs: this.#nowMs - pastMs, stepMs };
+    let ticks = 0;
+    let lastMs = -Infinity;
+    for await (const { atMs, counts } of pastTicks({ books, query, nowMs: () => this.#nowMs, signal })) {
+      signal.throwIfAborted();
+      const timeS = this.#ownersTimeS(atMs);
+      if (ticks++ === 0) owner.warmFromS = timeS + coldS;
+      owner.reserve.decide(
+        timeS,
+        pools.flatMap((pool) => this.#readingOf(pool, counts.get(pool) ?? newPoolCount()) ?? []),
+      );
+      lastMs = atMs;
+      await slices.breathe();
+    }
+    if (this.#nowMs - lastMs > unseenMax * stepMs) for (const pool of pools) this.#lost.add(pool);
+    log.info({ pools, ticks }, "the pools' reserve has learned of their last days from the books");
+  }
+
+  /** Wall clock, as it went on from when this began: never back. */
+  get #nowMs(): number {
+    return this.#wallFromMs + this.#parts.clock.monotonicMs();
+  }
+
+  #ownersTimeS(wallMs: number): number {
+    return (wallMs * this.#parts.settings.forecast.speed) / 1_000;
   }
 
   /** By owner, and what their returns do to guests. */
@@ -128,8 +191,8 @@ export class PoolReserves {
   }
 
   /** null: too little is known of the pool. */
-  #readingOf(pool: string, { total, known, busy, lent, evicted, taken }: Count): PoolReading | null {
-    if (known * 2 < total) {
+  #readingOf(pool: string, { total, known, busy, lent, evicted, taken }: PoolCount): PoolReading | null {
+    if (total === 0 || known * 2 < total) {
       this.#lost.add(pool);
       return null;
     }
@@ -143,11 +206,11 @@ export class PoolReserves {
     this.#lost.delete(pool);
   }
 
-  async #count(pools: readonly string[]): Promise<Map<string, Count>> {
+  async #count(pools: readonly string[]): Promise<Map<string, PoolCount>> {
     const { fleet, clock } = this.#parts;
     const slices = new Slices(clock);
     const nowMs = clock.monotonicMs();
-    const counts = new Map(pools.map((pool) => [pool, newCount()]));
+    const counts = new Map(pools.map((pool) => [pool, newPoolCount()]));
     if (counts.size === 0) return counts;
     let looked = 0;
     for (const device of fleet.devices.values()) {
@@ -160,7 +223,7 @@ export class PoolReserves {
   }
 
   /** An owner's recall, hold or hint is demand like work on a device; of what is lent that counts where the owner is away. */
-  #countIn(count: Count, device: Device, nowMs: number): void {
+  #countIn(count: PoolCount, device: Device, nowMs: number): void {
     const { info, tracker, recalls, leases, quarantine, restUntilMs } = device;
     const { state } = tracker.at(nowMs);
     const isKnown = state !== "unknown" && quarantine === null;
@@ -188,12 +251,8 @@ export class PoolReserves {
     const { speed } = settings.forecast;
     const penaltyS = (met === "pause" ? resumeS : evictedS) * speed;
     const reserve = new Reserve({ penaltyS, vacateS: endS * speed, limit });
-    const owner = { reserve, max, pools: new Set<string>(), warmFromS: timeS + coldS };
+    const owner = { reserve, max, pools: new Set<string>(), warmFromS: timeS + coldS, readsLeft: readsMax };
     this.#owners.set(key, owner);
     return owner;
   }
-}
-
-function newCount(): Count {
-  return { total: 0, known: 0, busy: 0, lent: 0, evicted: 0, taken: 0 };
 }

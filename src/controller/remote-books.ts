@@ -1,5 +1,6 @@
 import type { ResourceLimits } from "node:worker_threads";
 import type { DecisionQuery, DecisionView, EncodedReport, ReportQuery } from "../api/ports.ts";
+import type { DemandPast, DemandQuery } from "../core/reserve/demand-past.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { fromPlainError } from "../errors/plain-error.ts";
 import type { LiveFacts } from "../report/report.ts";
@@ -78,6 +79,11 @@ export class RemoteBooks {
   /** Newest first. Throws as `report` does. */
   async decisions(query: DecisionQuery, signal: AbortSignal): Promise<readonly DecisionView[]> {
     return (await this.#inTurn({ kind: "decisions", query }, "decisions", signal)).decisions;
+  }
+
+  /** Throws as `report` does. */
+  async demand(query: DemandQuery, signal: AbortSignal): Promise<DemandPast> {
+    return (await this.#inTurn({ kind: "demand", query }, "demand", signal)).past;
   }
 
   /** Books what is in the stream; throws what kept it from that, and the stream then keeps what is missing. */

@@ -18,7 +18,7 @@ import { RemoteBooks } from "./remote-books.ts";
 
 export type Books = Pick<
   RemoteBooks,
-  "catchUp" | "problem" | "endedGuests" | "report" | "decisions" | "close"
+  "catchUp" | "problem" | "endedGuests" | "report" | "decisions" | "demand" | "close"
 >;
 
 /** All that a controller touches outside itself. The simulator has surroundings of its own. */

@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { DatabaseSync } from "node:sqlite";
 import { Account } from "../core/account.ts";
+import type { DemandPast, DemandQuery } from "../core/reserve/demand-past.ts";
 import type { GuestState } from "../core/guest.ts";
 import type { LedgerEvent, WrittenEvent } from "../core/ledger-event.ts";
 import type { DecisionQuery, DecisionView, ReportQuery } from "../api/ports.ts";
 import { GleanerError } from "../errors/gleaner-error.ts";
 import { computeReport } from "./compute.ts";
+import { computeDemand } from "./demand.ts";
 import { factsOf, type LeaseFacts } from "./lease-facts.ts";
 import { openPostings } from "./postings.ts";
 import { openRecords } from "./records.ts";
@@ -33,6 +35,8 @@ export interface BooksReader {
   report(query: ReportQuery): Report;
   /** Newest first. */
   decisions(query: DecisionQuery): readonly DecisionView[];
+  /** As far back as they are kept to the ms, up to the last entry. */
+  demand(query: DemandQuery): DemandPast;
   close(): void;
 }
 
@@ -113,6 +117,10 @@ class MendingBooks implements Books {
     return this.#mended(() => this.#books.decisions(query));
   }
 
+  demand(query: DemandQuery): DemandPast {
+    return this.#mended(() => this.#books.demand(query));
+  }
+
   endedGuests(): Readonly<Partial<Record<GuestState, number>>> {
     return this.#mended(() => this.#books.endedGuests());
   }
@@ -178,6 +186,7 @@ function reader(db: DatabaseSync, path: string): BooksReader {
     report: (query) => guarded(() => computeReport(db, query)),
     decisions: ({ device, guestId, pageSize }) =>
       guarded(() => decisions.all({ device, guest: guestId, count: pageSize }) as unknown as DecisionView[]),
+    demand: (query) => guarded(() => computeDemand(db, query)),
     close: () => db.close(),
   };
 }
@@ -221,6 +230,10 @@ class SqlBooks implements Omit<Books, "missed"> {
 
   decisions(query: DecisionQuery): readonly DecisionView[] {
     return this.#reader.decisions(query);
+  }
+
+  demand(query: DemandQuery): DemandPast {
+    return this.#reader.demand(query);
   }
 
   close(): void {

@@ -6,15 +6,52 @@ import type { GuestMoves } from "../../src/controller/guest-moves.ts";
 import type { OwnerSignals } from "../../src/controller/owner-signals.ts";
 import { PoolReserves } from "../../src/controller/pool-reserves.ts";
 import type { OwnerState } from "../../src/core/device.ts";
+import type { DemandPast, DemandQuery, PoolPast } from "../../src/core/reserve/demand-past.ts";
+import { createLogger } from "../../src/runtime/log.ts";
 import { lease as leaseOf, pool } from "../support/snapshots.ts";
 
 const settings = parseSettings({}, "test");
 const tickMs = settings.telemetry.sampleIntervalMs;
 const size = 20;
 
+const wallFromMs = Date.parse("2026-11-01");
+const patient = new AbortController().signal;
+type Ask = (query: DemandQuery) => DemandPast | Error;
+const noPast: Ask = ({ fromMs, stepMs }) => ({ ticks: { fromMs, stepMs, count: 0 }, pools: [] });
+
+/** Of ticks up to `lastMs`, each as so many of the pool's devices were used. */
+function pastOf(busy: readonly number[], lastMs: number): Ask {
+  return ({ fromMs, stepMs }) => {
+    const firstMs = lastMs - (busy.length - 1) * stepMs;
+    const told = busy.filter((_, tick) => firstMs + tick * stepMs >= fromMs);
+    const column = (of: (at: number) => number) =>
+      Int32Array.from({ length: told.length }, (_, at) => of(at));
+    const pool: PoolPast = {
+      pool: "pool-1",
+      total: column(() => size),
+      known: column(() => size),
+      busy: column((at) => told[at]!),
+      lent: column(() => 0),
+      taken: column((at) => Math.max(0, told[at]! - (told[at - 1] ?? told[at]!))),
+      evicted: column(() => 0),
+    };
+    return {
+      ticks: { fromMs: lastMs - (told.length - 1) * stepMs, stepMs, count: told.length },
+      pools: [pool],
+    };
+  };
+}
+
 /** A pool of one host; owners are on the first devices of it. */
-function rig(waitedShareMax: number | null) {
-  const clock = { nowMs: 0, monotonicMs: () => clock.nowMs, turn: () => Promise.resolve() };
+function rig(waitedShareMax: number | null, ask: Ask = noPast, beganMs = 0) {
+  const clock = {
+    nowMs: beganMs,
+    monotonicMs: () => clock.nowMs,
+    wallMs: () => wallFromMs + clock.nowMs,
+    turn: () => Promise.resolve(),
+  };
+  const asked: DemandQuery[] = [];
+  const logged: { readonly level: string; readonly ticks?: number }[] = [];
   const fleet = new Fleet();
   const uuids = Array.from({ length: size }, (_, index) => `GPU-${String(index).padStart(2, "0")}`);
   for (const [index, uuid] of uuids.entries())
@@ -28,8 +65,21 @@ function rig(waitedShareMax: number | null) {
     moves: {
       leave: (pools: ReadonlyMap<string, number>) => void left.push(...pools),
     } as unknown as GuestMoves,
+    books: {
+      demand: async (query) => {
+        asked.push(query);
+        const answer = ask(query);
+        if (answer instanceof Error) throw answer;
+        return answer;
+      },
+    },
     settings,
     clock: clock as never,
+    log: createLogger({
+      name: "test",
+      level: "info",
+      stream: { write: (line: string) => void logged.push(JSON.parse(line)) },
+    }),
   });
   const move = async (isBusy: (index: number) => boolean, told: OwnerState = "idle") => {
     clock.nowMs += tickMs;
@@ -49,12 +99,13 @@ function rig(waitedShareMax: number | null) {
         );
     }
     await reserves.tick();
+    await reserves.learn(patient);
   };
   const tick = (busy: number, told?: OwnerState) => move((index) => index < busy, told);
   /** The owner's activity on a device with a guest. */
   const stepOf = (index: number) =>
     [leaseOf("met", [{ device: uuids[index]! }]), { mover: "activity" } as LeaseStep] as const;
-  return { fleet, reserves, tick, move, stepOf, left, uuids, policy };
+  return { clock, fleet, reserves, tick, move, stepOf, left, uuids, policy, asked, logged };
 }
 
 describe("a pool's reserve", () => {
@@ -117,6 +168,62 @@ describe("a pool's reserve", () => {
     }
     expect(levels[0]).toBeGreaterThanOrEqual(size / 2);
     expect(levels[1]).toBeLessThan(size / 4);
+  });
+
+  it("goes on where the one before left off: what it lends from its second tick on is what that one would", async () => {
+    const takes = (n: number) => (n % 37 < 9 ? 8 : n % 11);
+    const first = rig(0.1);
+    const ticks = 3_000;
+    for (let n = 0; n < ticks; n++) await first.tick(takes(n));
+    // Whoever is there at the first look came nobody knows when, and that was before the second tick.
+    const busy = Array.from({ length: ticks - 1 }, (_, n) => takes(n + 1));
+    const beganMs = first.clock.nowMs;
+    const next = rig(0.1, pastOf(busy, wallFromMs + beganMs), beganMs);
+    for (let n = ticks; n < ticks + 200; n++) {
+      await first.tick(takes(n));
+      await next.tick(takes(n));
+      if (n > ticks + 20) expect(next.reserves.lentMaxOf("pool-1")).toBe(first.reserves.lentMaxOf("pool-1"));
+    }
+  });
+
+  it("calls guests back from the beginning, where the books told of a day", async () => {
+    const day = 86_400_000 / tickMs;
+    const takes = (n: number) => (n % 6 < 3 ? 15 : 5);
+    const past = Array.from({ length: day + 10 }, (_, n) => takes(n));
+    const { fleet, tick, left, uuids } = rig(0.05, pastOf(past, wallFromMs + 86_400_000), 86_400_000);
+    for (const uuid of uuids.slice(5)) fleet.addLease(leaseOf(`on-${uuid}`, [{ device: uuid }]), 0);
+    for (let n = 0; n < 12; n++) await tick(takes(day + 10 + n));
+    expect(left.length).toBeGreaterThan(0);
+  });
+
+  it("asks for two days in its own steps, and once more for what came while it learned", async () => {
+    const { tick, asked, logged, clock } = rig(0.1, (query) => {
+      clock.nowMs += 5 * tickMs;
+      return pastOf([5, 6, 5, 6], wallFromMs + clock.nowMs - (asked.length === 1 ? 5 : 1) * tickMs)(query);
+    });
+    await tick(5);
+    expect(asked[0]).toEqual({
+      pools: ["pool-1"],
+      fromMs: wallFromMs + tickMs - 2 * 86_400_000,
+      stepMs: tickMs,
+    });
+    expect(asked[1]!.fromMs).toBe(wallFromMs + 2 * tickMs);
+    expect(logged).toMatchObject([{ level: "info", pools: ["pool-1"] }]);
+  });
+
+  it("tries books that cannot be read again, lends nothing new meanwhile, and begins anew when they never can", async () => {
+    const { reserves, tick, asked, logged } = rig(0.25, () => new Error("their thread died"));
+    await tick(5);
+    while (logged.length === 0) {
+      await tick(5);
+      expect(reserves.lentMaxOf("pool-1")).toBe(0);
+      expect(asked.length).toBeLessThan(100);
+    }
+    expect(logged).toMatchObject([
+      { level: "warn", pools: ["pool-1"], err: { message: "their thread died" } },
+    ]);
+    for (let n = 0; n < 500; n++) await tick(n % 40 < 20 ? 5 : 6);
+    expect(reserves.lentMaxOf("pool-1")).toBeGreaterThan(0);
   });
 
   it("follows an owner who sets another number, and keeps what it has learned", async () => {

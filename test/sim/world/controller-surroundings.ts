@@ -92,6 +92,7 @@ export function controllerSurroundings(parts: SurroundingsParts): Surroundings {
         endedGuests: () => ({}),
         report: () => Promise.reject(notHere()),
         decisions: () => Promise.reject(notHere()),
+        demand: () => Promise.reject(notHere()),
         close: async () => {
           stopping.abort();
           await (await opening)?.close();

@@ -1,0 +1,128 @@
+import type { Category } from "../account-category.ts";
+
+/** What is asked of the books. */
+export interface DemandQuery {
+  readonly pools: readonly string[];
+  readonly fromMs: number;
+  readonly stepMs: number;
+}
+
+/** Ticks of the past: the first at `fromMs`, then every `stepMs`. */
+export interface Ticks {
+  readonly fromMs: number;
+  readonly stepMs: number;
+  readonly count: number;
+}
+
+/** One pool's devices, by tick. */
+export interface PoolPast {
+  readonly pool: string;
+  readonly total: Int32Array<ArrayBuffer>;
+  /** Of those: that telemetry told of, used by owners, and lent beside no owner. */
+  readonly known: Int32Array<ArrayBuffer>;
+  readonly busy: Int32Array<ArrayBuffer>;
+  readonly lent: Int32Array<ArrayBuffer>;
+  /** Since the tick before: taken by owners, and of those the ones with a guest at work. */
+  readonly taken: Int32Array<ArrayBuffer>;
+  readonly evicted: Int32Array<ArrayBuffer>;
+}
+
+export interface DemandPast {
+  readonly ticks: Ticks;
+  readonly pools: readonly PoolPast[];
+}
+
+/** What a device, or a part of it, did from one time until another. */
+export interface Stretch {
+  readonly fromMs: number;
+  readonly toMs: number;
+  readonly category: Category;
+  readonly reason: string;
+}
+
+/** Where parts of a device differ, the larger number says what the device is. */
+const [absent, unknown, idle, lent, busy] = [0, 1, 2, 3, 4] as const;
+
+/**
+ * A time of handing back is still a guest's: that an owner waits is told by what comes next, and that a guest left by itself was no
+ * demand. While a device is quarantined nobody would say what its owner does.
+ */
+const rankOf: Readonly<Record<Category, number>> = {
+  owner_busy: busy,
+  idle_unlent: idle,
+  starting: lent,
+  useful: lent,
+  paused: lent,
+  lost: lent,
+  handing_back: lent,
+  quarantined: unknown,
+  unknown,
+};
+
+/** Reasons for which an idle device is not lent that are its owner's word: it is theirs as if they worked there. */
+const ownersWord: ReadonlySet<string> = new Set(["held", "hinted"]);
+
+/** Pools' demand at ticks of the past, from the account of device time. */
+export class DemandSampler {
+  readonly #ticks: Ticks;
+  readonly #ranks: Uint8Array;
+  readonly #pools = new Map<string, PoolPast>();
+
+  constructor(ticks: Ticks) {
+    this.#ticks = ticks;
+    this.#ranks = new Uint8Array(ticks.count);
+  }
+
+  /** All that a device did; in any order. */
+  addDevice(pool: string, stretches: Iterable<Stretch>): void {
+    const ranks = this.#ranks.fill(absent);
+    for (const { fromMs, toMs, category, reason } of stretches) {
+      const rank = category === "idle_unlent" && ownersWord.has(reason) ? busy : rankOf[category];
+      const end = Math.min(ranks.length, this.#tickFrom(toMs));
+      for (let tick = Math.max(0, this.#tickFrom(fromMs)); tick < end; tick++)
+        if (ranks[tick]! < rank) ranks[tick] = rank;
+    }
+    const past = this.#pastOf(pool);
+    for (const [tick, rank] of ranks.entries()) {
+      if (rank !== absent) past.total[tick]!++;
+      if (rank >= idle) past.known[tick]!++;
+      if (rank === busy) past.busy[tick]!++;
+      if (rank === lent) past.lent[tick]!++;
+    }
+  }
+
+  /** An owner took a device, or found a guest on it: counted at the next tick. */
+  addReturn(pool: string, atMs: number, name: "returns" | "met_returns"): void {
+    const tick = this.#tickFrom(atMs);
+    if (tick < 0 || tick >= this.#ticks.count) return;
+    const past = this.#pastOf(pool);
+    (name === "returns" ? past.taken : past.evicted)[tick]!++;
+  }
+
+  past(): DemandPast {
+    return { ticks: this.#ticks, pools: [...this.#pools.values()] };
+  }
+
+  /** The first tick that is not before the time. */
+  #tickFrom(atMs: number): number {
+    return Math.ceil((atMs - this.#ticks.fromMs) / this.#ticks.stepMs);
+  }
+
+  #pastOf(pool: string): PoolPast {
+    let past = this.#pools.get(pool);
+    if (past === undefined) {
+      const zeros = () => new Int32Array(this.#ticks.count);
+      past = {
+        pool,
+        total: zeros(),
+        known: zeros(),
+        busy: zeros(),
+        lent: zeros(),
+        taken: zeros(),
+        evicted: zeros(),
+      };
+      this.#pools.set(pool, past);
+    }
+    return past;
+  }
+}
