@@ -67,12 +67,12 @@ interface CountRow {
   readonly device: string;
 }
 
-/** Those of the query's that the books can tell of. */
+/** Those of the query's that the books can tell of: what is at the last entry's own time is not in them yet. */
 function ticksOf(
   { pools, fromMs, stepMs }: DemandQuery,
   { seenMs, exactFromMs }: { readonly seenMs: number; readonly exactFromMs: number },
 ): Ticks {
-  const last = Math.floor((seenMs - fromMs) / stepMs);
+  const last = Math.ceil((seenMs - fromMs) / stepMs) - 1;
   const most = Math.floor(cellsMax / Math.max(1, pools.length));
   const first = Math.max(0, Math.ceil((exactFromMs - fromMs) / stepMs), last + 1 - most);
   return { fromMs: fromMs + first * stepMs, stepMs, count: Math.max(0, last + 1 - first) };
