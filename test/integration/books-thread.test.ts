@@ -137,6 +137,25 @@ describe("books kept on a thread of their own", () => {
     expect(await stream.length()).toBe(0);
   });
 
+  it("tell pools' past as the same file does, and give no more than is waited for", async () => {
+    await stream.append([
+      deviceEvent("gpu-0", 0),
+      owner(1, "gpu-0", "idle"),
+      owner(25, "gpu-0", "busy"),
+      owner(35, "gpu-0", "idle"),
+    ]);
+    const books = await open();
+    await stream.append([{ type: "alive", atMs: 50 }]);
+    const query = { pools: ["a"], fromMs: 0, stepMs: 10 };
+    const past = await books.demand(query, patient);
+    const file = readBooks(path);
+    expect(past).toEqual(file.demand(query));
+    file.close();
+    expect([...past.pools[0]!.busy]).toEqual([0, 0, 0, 1, 0]);
+    expect(await books.demand(query, patient)).toEqual(past);
+    await expect(books.demand(query, AbortSignal.abort())).rejects.toMatchObject({ name: "AbortError" });
+  });
+
   it("tell what is wrong with the code and the words that a person gets", async () => {
     const books = await open();
     await expect(reportOf(books, { ...all, pool: "none" })).rejects.toMatchObject({

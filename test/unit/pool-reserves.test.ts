@@ -51,7 +51,7 @@ function rig(waitedShareMax: number | null, ask: Ask = noPast, beganMs = 0) {
     turn: () => Promise.resolve(),
   };
   const asked: DemandQuery[] = [];
-  const logged: { readonly level: string; readonly ticks?: number }[] = [];
+  const logged: Record<string, unknown>[] = [];
   const fleet = new Fleet();
   const uuids = Array.from({ length: size }, (_, index) => `GPU-${String(index).padStart(2, "0")}`);
   for (const [index, uuid] of uuids.entries())
@@ -78,7 +78,7 @@ function rig(waitedShareMax: number | null, ask: Ask = noPast, beganMs = 0) {
     log: createLogger({
       name: "test",
       level: "info",
-      stream: { write: (line: string) => void logged.push(JSON.parse(line)) },
+      stream: { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
     }),
   });
   const move = async (isBusy: (index: number) => boolean, told: OwnerState = "idle") => {
