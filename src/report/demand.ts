@@ -9,8 +9,8 @@ import {
 } from "../core/reserve/demand-past.ts";
 import { loadState } from "./records.ts";
 
-/** Ticks times pools that are answered at once, the newest: 48 MB. */
-const cellsMax = 2_000_000;
+/** Ticks times pools that are answered at once, the newest: 12 MB, and a minute or so of learning. */
+const cellsMax = 500_000;
 
 interface Row extends Stretch {
   readonly device: string;
