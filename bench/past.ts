@@ -64,7 +64,7 @@ async function run(options: BenchValues) {
     await reserves.tick();
     const before = process.threadCpuUsage();
     const beganMs = performance.now();
-    const meter = new BlockMeter();
+    const meter = new BlockMeter(1);
     await reserves.learn(new AbortController().signal);
     const { blockMs, blockCpuMs } = meter.stop();
     const { user, system } = process.threadCpuUsage(before);

@@ -3,6 +3,7 @@ import type { Lease } from "../core/lease.ts";
 import type { PoolPolicy } from "../core/policy.ts";
 import type { LeaseStep } from "../api/convert/lease.ts";
 import { Reserve, type PoolReading } from "../core/reserve/reserve.ts";
+import type { Limit } from "../core/reserve/shadow.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/log.ts";
 import type { Device, Fleet } from "./fleet.ts";
@@ -40,6 +41,8 @@ interface Owner {
   readonly reserve: Reserve;
   max: number;
   readonly pools: Set<string>;
+  /** Wall clock less monotonic, ms, when it began: later jumps of the wall clock do not reach it. */
+  readonly wallFromMs: number;
   /** Owners' time, s: before, what was lent by a predecessor's lights is not called back. */
   warmFromS: number;
   /** Tries to read the books that are left; null: it has learned of the past, or must do without. */
@@ -66,12 +69,9 @@ export class PoolReserves {
   readonly #stays = new OwnerStays();
   /** Pools that the last tick left out, since too little was known of them. */
   readonly #lost = new Set<string>();
-  /** Wall clock less monotonic, ms. */
-  readonly #wallFromMs: number;
 
   constructor(parts: PoolReservesParts) {
     this.#parts = parts;
-    this.#wallFromMs = parts.clock.wallMs() - parts.clock.monotonicMs();
   }
 
   /** null: the owner sets no limit. Before the first tick nothing new is lent. */
@@ -89,7 +89,6 @@ export class PoolReserves {
 
   async tick(): Promise<void> {
     const { fleet, moves } = this.#parts;
-    const timeS = this.#ownersTimeS(this.#nowMs);
     const owners = this.#limitsOf(fleet.pools().filter((pool) => fleet.devicesIn(pool) > 0));
     const counts = await this.#count([...owners.values()].flatMap(({ pools }) => pools));
     for (const [key, owner] of this.#owners) {
@@ -100,7 +99,8 @@ export class PoolReserves {
     const limited = new Set<string>();
     const surpluses = new Map<string, number>();
     for (const [key, { policy, max, pools }] of owners) {
-      const owner = this.#ownerOf(key, policy, max, timeS);
+      const owner = this.#ownerOf(key, policy, max);
+      const timeS = this.#ownersTimeS(this.#nowMs(owner));
       for (const pool of owner.pools) if (!pools.includes(pool)) this.#forget(owner, pool);
       if (owner.readsLeft !== null) {
         for (const pool of pools) owner.pools.add(pool);
@@ -132,6 +132,7 @@ export class PoolReserves {
       } catch (thrown) {
         if (signal.aborted) return;
         if (--owner.readsLeft > 0) continue;
+        for (const pool of pools) this.#lost.add(pool);
         log.warn(
           { err: thrown, pools },
           "the books do not tell of the pools' last days: their reserve begins anew",
@@ -145,31 +146,36 @@ export class PoolReserves {
     const { clock, settings, books, log } = this.#parts;
     const stepMs = settings.telemetry.sampleIntervalMs;
     const slices = new Slices(clock);
-    const query = { pools, fromMs: this.#nowMs - pastMs, stepMs };
+    const nowMs = () => this.#nowMs(owner);
+    const query = { pools, fromMs: nowMs() - pastMs, stepMs };
     let ticks = 0;
     let lastMs = -Infinity;
-    for await (const { atMs, counts } of pastTicks({ books, query, nowMs: () => this.#nowMs, signal })) {
+    for await (const { atMs, counts } of pastTicks({ books, query, nowMs, signal })) {
       signal.throwIfAborted();
-      const timeS = this.#ownersTimeS(atMs);
-      if (ticks++ === 0) owner.warmFromS = timeS + coldS;
-      owner.reserve.decide(
-        timeS,
-        pools.flatMap((pool) => this.#readingOf(pool, counts.get(pool) ?? newPoolCount()) ?? []),
-      );
+      const readings = pools.flatMap((pool) => {
+        // One that left meanwhile is another owner's, or nobody's.
+        const count = owner.pools.has(pool) ? counts.get(pool) : undefined;
+        return count === undefined ? [] : (this.#readingOf(pool, count) ?? []);
+      });
+      owner.reserve.decide(this.#ownersTimeS(atMs), readings);
+      if (readings.length > 0) ticks += 1;
       lastMs = atMs;
       await slices.breathe();
     }
-    if (this.#nowMs - lastMs > unseenMax * stepMs) for (const pool of pools) this.#lost.add(pool);
+    // Whether the number held then, or anybody was lent to at all, the books do not know: nothing is owed or spared.
+    owner.reserve.setLimit(limitOf(owner.max));
+    owner.warmFromS -= this.#ownersTimeS(ticks * stepMs);
+    if (nowMs() - lastMs > unseenMax * stepMs) for (const pool of pools) this.#lost.add(pool);
     log.info({ pools, ticks }, "the pools' reserve has learned of their last days from the books");
   }
 
-  /** Wall clock, as it went on from when this began: never back. */
-  get #nowMs(): number {
-    return this.#wallFromMs + this.#parts.clock.monotonicMs();
+  /** Wall clock as it went on from when the owner's reserve began. */
+  #nowMs({ wallFromMs }: Pick<Owner, "wallFromMs">): number {
+    return wallFromMs + this.#parts.clock.monotonicMs();
   }
 
-  #ownersTimeS(wallMs: number): number {
-    return (wallMs * this.#parts.settings.forecast.speed) / 1_000;
+  #ownersTimeS(ms: number): number {
+    return (ms * this.#parts.settings.forecast.speed) / 1_000;
   }
 
   /** By owner, and what their returns do to guests. */
@@ -238,21 +244,32 @@ export class PoolReserves {
     else if (leases.size > 0) count.lent += 1;
   }
 
-  #ownerOf(key: string, policy: PoolPolicy, max: number, timeS: number): Owner {
-    const limit = { counts: "waited", max } as const;
+  #ownerOf(key: string, policy: PoolPolicy, max: number): Owner {
     const known = this.#owners.get(key);
     if (known !== undefined) {
-      if (known.max !== max) known.reserve.setLimit(limit);
+      if (known.max !== max) known.reserve.setLimit(limitOf(max));
       known.max = max;
       return known;
     }
-    const { settings } = this.#parts;
+    const { settings, clock } = this.#parts;
     const { met, evictedS, resumeS, endS } = lendingTerms(policy, believedCosts(settings), settings);
     const { speed } = settings.forecast;
     const penaltyS = (met === "pause" ? resumeS : evictedS) * speed;
-    const reserve = new Reserve({ penaltyS, vacateS: endS * speed, limit });
-    const owner = { reserve, max, pools: new Set<string>(), warmFromS: timeS + coldS, readsLeft: readsMax };
+    const reserve = new Reserve({ penaltyS, vacateS: endS * speed, limit: limitOf(max) });
+    const wallMs = clock.wallMs();
+    const owner = {
+      reserve,
+      max,
+      pools: new Set<string>(),
+      wallFromMs: wallMs - clock.monotonicMs(),
+      warmFromS: this.#ownersTimeS(wallMs) + coldS,
+      readsLeft: readsMax,
+    };
     this.#owners.set(key, owner);
     return owner;
   }
+}
+
+function limitOf(max: number): Limit {
+  return { counts: "waited", max };
 }

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { Account, type Posting } from "../core/account.ts";
+import { Account, type DeviceAccount } from "../core/account.ts";
 import {
   DemandSampler,
   type DemandPast,
@@ -7,7 +7,7 @@ import {
   type Stretch,
   type Ticks,
 } from "../core/reserve/demand-past.ts";
-import { loadState } from "./records.ts";
+import { loadBounds, loadLeases } from "./records.ts";
 
 /** Ticks times pools that are answered at once, the newest: 12 MB, and a minute or so of learning. */
 const cellsMax = 500_000;
@@ -27,51 +27,62 @@ export function computeDemand(db: DatabaseSync, query: DemandQuery): DemandPast 
 }
 
 function compute(db: DatabaseSync, query: DemandQuery): DemandPast {
-  const state = loadState(db);
-  const pools = new Map<string, string>();
-  const wanted = new Set(query.pools);
-  for (const row of db.prepare("SELECT uuid, pool FROM devices").iterate())
-    if (wanted.has(String(row["pool"]))) pools.set(String(row["uuid"]), String(row["pool"]));
-  const ticks = ticksOf(query, state);
+  const devices = db.prepare(`SELECT uuid, pool, account FROM devices WHERE ${isAskedFor}`);
+  const described = devices.all({ pools: JSON.stringify(query.pools) }) as unknown as DeviceRow[];
+  const pools = new Map(described.map(({ uuid, pool }) => [uuid, pool]));
+  const accounts = described.map(({ account }) => JSON.parse(account) as DeviceAccount);
+  const bounds = loadBounds(db);
+  const beganMs = accounts.reduce((least, each) => Math.min(least, each.beganMs), bounds.seenMs);
+  const ticks = ticksOf(query, Math.max(beganMs, bounds.exactFromMs), bounds.seenMs);
   const sampler = new DemandSampler(ticks);
-  const open = new Map<string, Posting[]>();
-  for (const posting of new Account(state).open(state.seenMs)) {
-    if (!pools.has(posting.device)) continue;
-    const parts = open.get(posting.device);
-    if (parts === undefined) open.set(posting.device, [posting]);
-    else parts.push(posting);
+
+  const met = new Map<string, number[]>();
+  for (const { atMs, name, device } of returns(db, ticks.fromMs - ticks.stepMs)) {
+    const pool = pools.get(device);
+    if (pool === undefined) continue;
+    sampler.addReturn(pool, atMs, name);
+    if (name === "met_returns") met.set(device, [...(met.get(device) ?? []), atMs]);
   }
+  const open = Map.groupBy(
+    new Account({ devices: accounts, leases: loadLeases(db) }).open(bounds.seenMs),
+    ({ device }) => device,
+  );
   const add = (device: string, closed: readonly Stretch[]) => {
-    sampler.addDevice(pools.get(device)!, [...closed, ...(open.get(device) ?? [])]);
+    sampler.addDevice(pools.get(device)!, [...closed, ...(open.get(device) ?? [])], met.get(device) ?? []);
     open.delete(device);
   };
   for (const { device, stretches } of byDevice(closedRows(db, query.pools, ticks.fromMs)))
     add(device, stretches);
   for (const device of open.keys()) add(device, []);
-  for (const row of db
-    .prepare(
-      `SELECT at_ms AS atMs, name, device FROM counts
-       WHERE folded = 0 AND at_ms > ? AND name IN ('returns', 'met_returns')`,
-    )
-    .iterate(ticks.fromMs - ticks.stepMs)) {
-    const { atMs, name, device } = row as unknown as CountRow;
-    const pool = pools.get(device);
-    if (pool !== undefined) sampler.addReturn(pool, atMs, name);
-  }
   return sampler.past();
 }
 
-interface CountRow {
+const isAskedFor = "pool IN (SELECT value FROM json_each(:pools))";
+
+interface DeviceRow {
+  readonly uuid: string;
+  readonly pool: string;
+  readonly account: string;
+}
+
+interface ReturnRow {
   readonly atMs: number;
   readonly name: "returns" | "met_returns";
   readonly device: string;
 }
 
+function returns(db: DatabaseSync, afterMs: number): Iterable<ReturnRow> {
+  const rows = db
+    .prepare(
+      `SELECT at_ms AS atMs, name, device FROM counts
+       WHERE folded = 0 AND at_ms > ? AND name IN ('returns', 'met_returns')`,
+    )
+    .iterate(afterMs);
+  return rows as Iterable<unknown> as Iterable<ReturnRow>;
+}
+
 /** Those of the query's that the books can tell of: what is at the last entry's own time is not in them yet. */
-function ticksOf(
-  { pools, fromMs, stepMs }: DemandQuery,
-  { seenMs, exactFromMs }: { readonly seenMs: number; readonly exactFromMs: number },
-): Ticks {
+function ticksOf({ pools, fromMs, stepMs }: DemandQuery, exactFromMs: number, seenMs: number): Ticks {
   const last = Math.ceil((seenMs - fromMs) / stepMs) - 1;
   const most = Math.floor(cellsMax / Math.max(1, pools.length));
   const first = Math.max(0, Math.ceil((exactFromMs - fromMs) / stepMs), last + 1 - most);
@@ -83,7 +94,7 @@ function closedRows(db: DatabaseSync, pools: readonly string[], fromMs: number):
     .prepare(
       `SELECT device, from_ms AS fromMs, to_ms AS toMs, category, reason FROM segments
        WHERE folded = 0 AND to_ms > :fromMs
-       AND device IN (SELECT uuid FROM devices WHERE pool IN (SELECT value FROM json_each(:pools)))
+       AND device IN (SELECT uuid FROM devices WHERE ${isAskedFor})
        ORDER BY device`,
     )
     .iterate({ fromMs, pools: JSON.stringify(pools) });

@@ -141,30 +141,44 @@ function onceName(event: LedgerEvent): string | null {
 }
 
 export function loadState(db: DatabaseSync): SavedState {
+  return {
+    ...loadBounds(db),
+    devices: parsed<DeviceAccount>(db, "SELECT account AS json FROM devices"),
+    leases: loadLeases(db),
+    facts: parsed<LeaseFacts | null>(db, "SELECT facts AS json FROM live_leases").filter(
+      (facts) => facts !== null,
+    ),
+  };
+}
+
+export function loadLeases(db: DatabaseSync): LeaseAccount[] {
+  const leases = parsed<LeaseAccount | null>(db, "SELECT account AS json FROM live_leases");
+  return leases.filter((lease) => lease !== null);
+}
+
+/** From where and to where the books know. */
+export function loadBounds(
+  db: DatabaseSync,
+): Pick<SavedState, "lastId" | "seenMs" | "isTold" | "exactFromMs"> {
   const meta = new Map(
     db
       .prepare("SELECT key, value FROM meta")
       .all()
       .map((row) => [row["key"], row["value"]]),
   );
-  const parsed = <T>(sql: string): T[] =>
-    db
-      .prepare(sql)
-      .all()
-      .map((row) => JSON.parse(String(row["json"])) as T);
   return {
-    devices: parsed<DeviceAccount>("SELECT account AS json FROM devices"),
-    leases: parsed<LeaseAccount | null>("SELECT account AS json FROM live_leases").filter(
-      (lease) => lease !== null,
-    ),
-    facts: parsed<LeaseFacts | null>("SELECT facts AS json FROM live_leases").filter(
-      (facts) => facts !== null,
-    ),
     lastId: String(meta.get("last_id") ?? "0-0"),
     seenMs: Number(meta.get("seen_ms") ?? 0),
     isTold: meta.has("told"),
     exactFromMs: Number(meta.get("exact_from_ms") ?? 0),
   };
+}
+
+function parsed<T>(db: DatabaseSync, sql: string): T[] {
+  return db
+    .prepare(sql)
+    .all()
+    .map((row) => JSON.parse(String(row["json"])) as T);
 }
 
 function outageText(sinceMs: number, atMs: number): string {

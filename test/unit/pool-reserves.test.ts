@@ -170,20 +170,34 @@ describe("a pool's reserve", () => {
     expect(levels[1]).toBeLessThan(size / 4);
   });
 
-  it("goes on where the one before left off: what it lends from its second tick on is what that one would", async () => {
+  it("goes on where the one before left off: it lends what that one would, but what it owed and spared", async () => {
     const takes = (n: number) => (n % 37 < 9 ? 8 : n % 11);
-    const first = rig(0.1);
+    const first = rig(0.2);
     const ticks = 3_000;
     for (let n = 0; n < ticks; n++) await first.tick(takes(n));
-    // Whoever is there at the first look came nobody knows when, and that was before the second tick.
-    const busy = Array.from({ length: ticks - 1 }, (_, n) => takes(n + 1));
+    // A new number forgives, too.
+    first.policy.waitedShareMax = 0.1;
     const beganMs = first.clock.nowMs;
-    const next = rig(0.1, pastOf(busy, wallFromMs + beganMs), beganMs);
+    const past = Array.from({ length: ticks - 1 }, (_, n) => takes(n + 1));
+    const next = rig(0.1, pastOf(past, wallFromMs + beganMs), beganMs);
     for (let n = ticks; n < ticks + 200; n++) {
       await first.tick(takes(n));
       await next.tick(takes(n));
       if (n > ticks + 20) expect(next.reserves.lentMaxOf("pool-1")).toBe(first.reserves.lentMaxOf("pool-1"));
     }
+  });
+
+  it("calls nobody back where the books told of less than a day, and owes nothing for what they told", async () => {
+    const day = 86_400_000 / tickMs;
+    const takes = (n: number) => (n % 6 < 3 ? 15 : 5);
+    const short = Array.from({ length: day - 100 }, (_, n) => takes(n));
+    const unheard = pastOf(short, wallFromMs + 2 * 86_400_000);
+    const { fleet, tick, left, uuids } = rig(0.05, unheard, 2 * 86_400_000);
+    for (const uuid of uuids.slice(5)) fleet.addLease(leaseOf(`on-${uuid}`, [{ device: uuid }]), 0);
+    for (let n = 0; n < 90; n++) await tick(takes(n));
+    expect(left).toEqual([]);
+    for (let n = 90; n < 130; n++) await tick(takes(n));
+    expect(left.length).toBeGreaterThan(0);
   });
 
   it("calls guests back from the beginning, where the books told of a day", async () => {

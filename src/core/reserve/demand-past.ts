@@ -43,10 +43,10 @@ export interface Stretch {
 /** Where parts of a device differ, the larger number says what the device is. */
 const [absent, unknown, idle, lent, busy] = [0, 1, 2, 3, 4] as const;
 
-/**
- * A time of handing back is still a guest's: that an owner waits is told by what comes next, and that a guest left by itself was no
- * demand. While a device is quarantined nobody would say what its owner does.
- */
+/** What an owner was found with is booked up to so much before or after the guest's first step away. */
+const apartMs = 10_000;
+
+/** While a device is quarantined nobody would say what its owner does. */
 const rankOf: Readonly<Record<Category, number>> = {
   owner_busy: busy,
   idle_unlent: idle,
@@ -73,17 +73,30 @@ export class DemandSampler {
     this.#ranks = new Uint8Array(ticks.count);
   }
 
-  /** All that a device did; in any order. */
-  addDevice(pool: string, stretches: Iterable<Stretch>): void {
+  /**
+   * All that a device did, in any order, and when its owner found a guest there. One that telemetry never told of is left out: it
+   * is gone, and the books do not know.
+   */
+  addDevice(pool: string, stretches: readonly Stretch[], metMs: readonly number[]): void {
     const ranks = this.#ranks.fill(absent);
-    for (const { fromMs, toMs, category, reason } of stretches) {
-      const rank = category === "idle_unlent" && ownersWord.has(reason) ? busy : rankOf[category];
+    let isKnown = false;
+    let isOwnersUntilMs = -Infinity;
+    for (const stretch of stretches.toSorted((a, b) => a.fromMs - b.fromMs)) {
+      const { fromMs, toMs } = stretch;
+      const rank = isHandedBack(stretch, metMs, isOwnersUntilMs) ? busy : rankOfStretch(stretch);
+      if (rank === busy) isOwnersUntilMs = Math.max(isOwnersUntilMs, toMs);
       const end = Math.min(ranks.length, this.#tickFrom(toMs));
-      for (let tick = Math.max(0, this.#tickFrom(fromMs)); tick < end; tick++)
+      for (let tick = Math.max(0, this.#tickFrom(fromMs)); tick < end; tick++) {
         if (ranks[tick]! < rank) ranks[tick] = rank;
+        if (rank >= idle) isKnown = true;
+      }
     }
-    const past = this.#pastOf(pool);
-    for (const [tick, rank] of ranks.entries()) {
+    if (isKnown) this.#count(ranks, this.#pastOf(pool));
+  }
+
+  #count(ranks: Uint8Array, past: PoolPast): void {
+    for (let tick = 0; tick < ranks.length; tick++) {
+      const rank = ranks[tick]!;
       if (rank !== absent) past.total[tick]!++;
       if (rank >= idle) past.known[tick]!++;
       if (rank === busy) past.busy[tick]!++;
@@ -125,4 +138,14 @@ export class DemandSampler {
     }
     return past;
   }
+}
+
+function rankOfStretch({ category, reason }: Stretch): number {
+  return category === "idle_unlent" && ownersWord.has(reason) ? busy : rankOf[category];
+}
+
+/** To an owner who waits for it. A guest that leaves by itself hands back as well, and that is no demand. */
+function isHandedBack({ category, fromMs, toMs }: Stretch, metMs: readonly number[], ownersUntilMs: number) {
+  if (category !== "handing_back") return false;
+  return ownersUntilMs >= fromMs || metMs.some((ms) => ms > fromMs - apartMs && ms <= toMs);
 }
