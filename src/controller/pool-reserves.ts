@@ -123,50 +123,59 @@ export class PoolReserves {
 
   /** Teaches reserves that begin what the books tell of their pools, in slices. */
   async learn(signal: AbortSignal): Promise<void> {
-    const { log } = this.#parts;
-    for (const owner of this.#owners.values()) {
-      if (owner.readsLeft === null || signal.aborted) continue;
-      const pools = [...owner.pools];
-      try {
-        await this.#learnPast(owner, pools, signal);
-      } catch (thrown) {
-        if (signal.aborted) return;
-        if (--owner.readsLeft > 0) continue;
-        for (const pool of pools) this.#lost.add(pool);
-        log.warn(
-          { err: thrown, pools },
-          "the books do not tell of the pools' last days: their reserve begins anew",
-        );
-      }
-      owner.readsLeft = null;
+    const beginners = [...this.#owners.values()].filter(({ readsLeft }) => readsLeft !== null);
+    if (beginners.length === 0) return;
+    try {
+      await this.#learnPast(beginners, signal);
+      for (const owner of beginners) owner.readsLeft = null;
+    } catch (thrown) {
+      if (!signal.aborted) for (const owner of beginners) this.#readInVain(owner, thrown);
     }
   }
 
-  async #learnPast(owner: Owner, pools: readonly string[], signal: AbortSignal): Promise<void> {
+  #readInVain(owner: Owner, why: unknown): void {
+    owner.readsLeft = owner.readsLeft! - 1;
+    if (owner.readsLeft > 0) return;
+    owner.readsLeft = null;
+    const pools = [...owner.pools];
+    for (const pool of pools) this.#lost.add(pool);
+    this.#parts.log.warn(
+      { err: why, pools },
+      "the books do not tell of the pools' last days: their reserve begins anew",
+    );
+  }
+
+  async #learnPast(owners: readonly Owner[], signal: AbortSignal): Promise<void> {
     const { clock, settings, books, log } = this.#parts;
     const stepMs = settings.telemetry.sampleIntervalMs;
     const slices = new Slices(clock);
-    const nowMs = () => this.#nowMs(owner);
-    const query = { pools, fromMs: nowMs() - pastMs, stepMs };
-    let ticks = 0;
+    const nowMs = () => this.#nowMs(owners[0]!);
+    const pools = owners.flatMap((owner) => [...owner.pools]);
+    const learnedTicks = new Map<Owner, number>();
     let lastMs = -Infinity;
+    const query = { pools, fromMs: nowMs() - pastMs, stepMs };
     for await (const { atMs, counts } of pastTicks({ books, query, nowMs, signal })) {
-      signal.throwIfAborted();
-      const readings = pools.flatMap((pool) => {
-        // One that left meanwhile is another owner's, or nobody's.
-        const count = owner.pools.has(pool) ? counts.get(pool) : undefined;
-        return count === undefined ? [] : (this.#readingOf(pool, count) ?? []);
-      });
-      owner.reserve.decide(this.#ownersTimeS(atMs), readings);
-      if (readings.length > 0) ticks += 1;
+      for (const owner of owners) {
+        signal.throwIfAborted();
+        // A pool that left meanwhile is another owner's, or nobody's.
+        const readings = [...owner.pools].flatMap((pool) => {
+          const count = counts.get(pool);
+          return count === undefined ? [] : (this.#readingOf(pool, count) ?? []);
+        });
+        owner.reserve.decide(this.#ownersTimeS(atMs), readings);
+        if (readings.length > 0) learnedTicks.set(owner, (learnedTicks.get(owner) ?? 0) + 1);
+        await slices.breathe();
+      }
       lastMs = atMs;
-      await slices.breathe();
     }
-    // Whether the number held then, or anybody was lent to at all, the books do not know: nothing is owed or spared.
-    owner.reserve.setLimit(limitOf(owner.max));
-    owner.warmFromS -= this.#ownersTimeS(ticks * stepMs);
+    for (const owner of owners) {
+      // Whether the number held then, or anybody was lent to at all, the books do not know: nothing is owed or spared.
+      owner.reserve.setLimit(limitOf(owner.max));
+      owner.warmFromS -= this.#ownersTimeS((learnedTicks.get(owner) ?? 0) * stepMs);
+    }
     if (nowMs() - lastMs > unseenMax * stepMs) for (const pool of pools) this.#lost.add(pool);
-    log.info({ pools, ticks }, "the pools' reserve has learned of their last days from the books");
+    const ticks = Math.max(0, ...learnedTicks.values());
+    log.info({ pools: pools.length, ticks }, "pools' reserves have learned of the last days from the books");
   }
 
   /** Wall clock as it went on from when the owner's reserve began. */

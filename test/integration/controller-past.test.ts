@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { it } from "vitest";
 import type { LedgerEvent } from "../../src/core/ledger-event.ts";
 import { GuestState } from "../../src/gen/gleaner/v1/guests.ts";
 import { connectRedis } from "../../src/store/connection.ts";
