@@ -16,11 +16,11 @@ const size = 20;
 
 const wallFromMs = Date.parse("2026-11-01");
 const patient = new AbortController().signal;
-type Ask = (query: DemandQuery) => DemandPast | Error;
+type Ask<Answer = DemandPast | Error> = (query: DemandQuery) => Answer;
 const noPast: Ask = ({ fromMs, stepMs }) => ({ ticks: { fromMs, stepMs, count: 0 }, pools: [] });
 
 /** Of ticks up to `lastMs`, each as so many of the pool's devices were used. */
-function pastOf(busy: readonly number[], lastMs: number): Ask {
+function pastOf(busy: readonly number[], lastMs: number): Ask<DemandPast> {
   return ({ fromMs, stepMs }) => {
     const firstMs = lastMs - (busy.length - 1) * stepMs;
     const told = busy.filter((_, tick) => firstMs + tick * stepMs >= fromMs);
@@ -58,7 +58,7 @@ function rig(waitedShareMax: number | null, ask: Ask = noPast, beganMs = 0) {
     fleet.addDevice({ uuid, host: "host-1", pool: "pool-1", model: "H100", index, memoryTotalMib: null });
   const left: [string, number][] = [];
   const policy = { ...pool("pool-1").policy, waitedShareMax };
-  const policyOf = () => ({ ...policy });
+  const policyOf = (name: string) => ({ ...policy, pool: name });
   const reserves = new PoolReserves({
     fleet,
     signals: { policyOf, standsAgainst: () => null } as unknown as OwnerSignals,
@@ -208,6 +208,44 @@ describe("a pool's reserve", () => {
     for (const uuid of uuids.slice(5)) fleet.addLease(leaseOf(`on-${uuid}`, [{ device: uuid }]), 0);
     for (let n = 0; n < 12; n++) await tick(takes(day + 10 + n));
     expect(left.length).toBeGreaterThan(0);
+  });
+
+  it("reads the books once for all owners, and teaches each of its own pools alone", async () => {
+    const day = 86_400_000;
+    const restless = pastOf(
+      Array.from({ length: 5_000 }, (_, n) => (n % 10 < 5 ? 15 : 2)),
+      wallFromMs + day,
+    );
+    const quiet = pastOf(
+      Array.from({ length: 5_000 }, () => 2),
+      wallFromMs + day,
+    );
+    const alone = rig(0.05, restless, day);
+    const both = rig(
+      0.05,
+      (query) => ({
+        ticks: quiet(query).ticks,
+        pools: [...restless(query).pools, { ...quiet(query).pools[0]!, pool: "pool-2" }],
+      }),
+      day,
+    );
+    for (let index = 0; index < size; index++) {
+      const uuid = `GPU-2-${index}`;
+      both.uuids.push(uuid);
+      both.fleet.addDevice({
+        uuid,
+        host: "host-2",
+        pool: "pool-2",
+        model: "H100",
+        index,
+        memoryTotalMib: null,
+      });
+    }
+    for (let n = 0; n < 3; n++) for (const { tick } of [alone, both]) await tick(2);
+    expect(both.asked.map(({ pools }) => pools)).toEqual([["pool-1", "pool-2"]]);
+    expect(both.reserves.lentMaxOf("pool-1")).toBe(alone.reserves.lentMaxOf("pool-1"));
+    expect(both.reserves.lentMaxOf("pool-1")).toBeLessThan(size / 2);
+    expect(both.reserves.lentMaxOf("pool-2")).toBeGreaterThan(size / 2);
   });
 
   it("asks for two days in its own steps, and once more for what came while it learned", async () => {
