@@ -6,7 +6,7 @@ import { Groups, sortAmounts, type GroupedDevice } from "./groups.ts";
 import type { CountName, Wait } from "./lease-facts.ts";
 import { loadState, type SavedState } from "./records.ts";
 import { returnRungs, type Amount, type DeviceBooks, type Report, type ReturnRung } from "./report.ts";
-import { historyFromMs, kept } from "./schema.ts";
+import { historyFromMs, kept, readAtOnce } from "./schema.ts";
 
 interface Range {
   readonly fromMs: number;
@@ -17,14 +17,9 @@ interface Range {
   readonly widened: boolean;
 }
 
-/** Of one state of the books: reads inside one transaction, while another process may write. */
+/** Of one state of the books. */
 export function computeReport(db: DatabaseSync, query: ReportQuery): Report {
-  db.exec("BEGIN");
-  try {
-    return compute(db, query);
-  } finally {
-    db.exec("COMMIT");
-  }
+  return readAtOnce(db, () => compute(db, query));
 }
 
 function compute(db: DatabaseSync, query: ReportQuery): Report {

@@ -8,6 +8,7 @@ import {
   type Ticks,
 } from "../core/reserve/demand-past.ts";
 import { loadBounds, loadLeases } from "./records.ts";
+import { readAtOnce } from "./schema.ts";
 
 /** Ticks times pools that are answered at once, the newest: 12 MB, and a minute or so of learning. */
 const cellsMax = 500_000;
@@ -18,12 +19,7 @@ interface Row extends Stretch {
 
 /** As far back as the books are kept to the ms. Of one state of the books. */
 export function computeDemand(db: DatabaseSync, query: DemandQuery): DemandPast {
-  db.exec("BEGIN");
-  try {
-    return compute(db, query);
-  } finally {
-    db.exec("COMMIT");
-  }
+  return readAtOnce(db, () => compute(db, query));
 }
 
 function compute(db: DatabaseSync, query: DemandQuery): DemandPast {
@@ -41,7 +37,10 @@ function compute(db: DatabaseSync, query: DemandQuery): DemandPast {
     const pool = pools.get(device);
     if (pool === undefined) continue;
     sampler.addReturn(pool, atMs, name);
-    if (name === "met_returns") met.set(device, [...(met.get(device) ?? []), atMs]);
+    if (name !== "met_returns") continue;
+    const times = met.get(device);
+    if (times === undefined) met.set(device, [atMs]);
+    else times.push(atMs);
   }
   const open = Map.groupBy(
     new Account({ devices: accounts, leases: loadLeases(db) }).open(bounds.seenMs),

@@ -126,6 +126,16 @@ function userVersion(db: DatabaseSync): number {
   return Number(db.prepare("PRAGMA user_version").get()?.["user_version"]);
 }
 
+/** Reads one state of the books, while another process may write. */
+export function readAtOnce<T>(db: DatabaseSync, read: () => T): T {
+  db.exec("BEGIN");
+  try {
+    return read();
+  } finally {
+    db.exec("COMMIT");
+  }
+}
+
 /** SQLITE_CORRUPT and SQLITE_NOTADB. */
 export function isDamage(thrown: unknown): boolean {
   const code = thrown instanceof Error && "errcode" in thrown ? Number(thrown.errcode) & 0xff : 0;

@@ -6,8 +6,14 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Account, type Posting } from "../../src/core/account.ts";
 import type { LedgerEvent } from "../../src/core/ledger-event.ts";
 import { DemandSampler, type DemandPast } from "../../src/core/reserve/demand-past.ts";
-import { openBooks, type Books, type LedgerEntry } from "../../src/report/books.ts";
-import { anyLedger, deviceEvent } from "../support/ledger-events.ts";
+import { openBooks, type Books } from "../../src/report/books.ts";
+import {
+  anyLedger,
+  deviceEvent,
+  entriesOf,
+  lentEvent as lent,
+  ownerEvent as owner,
+} from "../support/ledger-events.ts";
 
 const stepMs = 15_000;
 let dir: string;
@@ -20,28 +26,10 @@ afterEach(() => rmSync(dir, { recursive: true }));
 
 function bookAll(events: readonly LedgerEvent[]): Books {
   const books = openBooks(path);
-  books.apply(events.map((event, index): LedgerEntry => ({ id: `${1 + index}-0`, event })));
+  books.apply(entriesOf(events));
   return books;
 }
 
-const owner = (atMs: number, state: "busy" | "idle" | "unknown", device = "gpu-0"): LedgerEvent => ({
-  type: "owner",
-  atMs,
-  device,
-  state,
-  reason: "seen",
-});
-const lent = (atMs: number, device: string): LedgerEvent => ({
-  type: "lent",
-  atMs,
-  leaseId: "g1:1",
-  guestId: "g1",
-  tenant: "red",
-  attempt: 1,
-  grants: [{ device, sharePermille: 1_000, memoryMib: 1 }],
-  reason: "",
-  forecastHash: "",
-});
 const met = (atMs: number, device: string): LedgerEvent => ({
   type: "meeting",
   id: `${device} ${atMs}`,
@@ -81,7 +69,7 @@ describe("what the books tell of pools' demand", () => {
       owner(0, "idle", "gpu-0"),
       owner(0, "idle", "gpu-1"),
       owner(0, "idle", "gpu-2"),
-      lent(20_000, "gpu-1"),
+      lent(20_000, "g1:1", "gpu-1"),
       owner(40_000, "busy", "gpu-0"),
       met(50_000, "gpu-1"),
       owner(50_000, "busy", "gpu-1"),

@@ -7,10 +7,17 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Account } from "../../src/core/account.ts";
 import type { LedgerEvent } from "../../src/core/ledger-event.ts";
 import type { LeaseState, Mover } from "../../src/core/lease.ts";
-import { openBooks, readBooks, type LedgerEntry } from "../../src/report/books.ts";
+import { openBooks, readBooks } from "../../src/report/books.ts";
 import type { Report } from "../../src/report/report.ts";
 import { kept } from "../../src/report/schema.ts";
-import { anyLedger, deviceEvent, settlementOf } from "../support/ledger-events.ts";
+import {
+  anyLedger,
+  deviceEvent,
+  entriesOf as entries,
+  lentEvent as lent,
+  ownerEvent as owner,
+  settlementOf,
+} from "../support/ledger-events.ts";
 
 const hourMs = 3_600_000;
 const all = { fromMs: null, toMs: null, pricePerGpuHour: 0, pool: "" };
@@ -21,10 +28,6 @@ beforeEach(() => {
   path = join(dir, "ledger.sqlite");
 });
 afterEach(() => rmSync(dir, { recursive: true }));
-
-function entries(events: readonly LedgerEvent[], first = 1): LedgerEntry[] {
-  return events.map((event, index) => ({ id: `${first + index}-0`, event }));
-}
 
 function bookAll(...events: LedgerEvent[]) {
   const books = openBooks(path);
@@ -42,24 +45,6 @@ function amountsOf(report: Report, device = "gpu-0"): Record<string, number> {
   );
 }
 
-const owner = (atMs: number, state: "busy" | "idle" | "unknown", device = "gpu-0"): LedgerEvent => ({
-  type: "owner",
-  atMs,
-  device,
-  state,
-  reason: "seen",
-});
-const lent = (atMs: number, leaseId = "g1:1", device = "gpu-0", tenant = "red"): LedgerEvent => ({
-  type: "lent",
-  atMs,
-  leaseId,
-  guestId: leaseId.split(":")[0]!,
-  tenant,
-  attempt: 1,
-  grants: [{ device, sharePermille: 1_000, memoryMib: 1 }],
-  reason: "",
-  forecastHash: "",
-});
 interface StepMore {
   readonly mover?: Mover;
   readonly signalToStepMs?: number;

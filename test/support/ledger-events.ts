@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type { LedgerEvent, Settlement } from "../../src/core/ledger-event.ts";
 import type { LeaseState } from "../../src/core/lease.ts";
+import type { LedgerEntry } from "../../src/report/books.ts";
 
 /** Events as no sane controller writes them: late, repeated, out of order, of unknown devices and leases. */
 export const deviceIds = ["gpu-0", "gpu-1", "gpu-2"];
@@ -40,6 +41,29 @@ export function deviceEvent(uuid: string, atMs: number): LedgerEvent {
     memoryTotalMib: null,
   };
   return { type: "device", atMs, owner: "research", device: info };
+}
+
+export function ownerEvent(atMs: number, state: "busy" | "idle" | "unknown", device = "gpu-0"): LedgerEvent {
+  return { type: "owner", atMs, device, state, reason: "seen" };
+}
+
+export function lentEvent(atMs: number, leaseId = "g1:1", device = "gpu-0", tenant = "red"): LedgerEvent {
+  return {
+    type: "lent",
+    atMs,
+    leaseId,
+    guestId: leaseId.split(":")[0]!,
+    tenant,
+    attempt: 1,
+    grants: [{ device, sharePermille: 1_000, memoryMib: 1 }],
+    reason: "",
+    forecastHash: "",
+  };
+}
+
+/** As entries of the stream, one after the other. */
+export function entriesOf(events: readonly LedgerEvent[], first = 1): LedgerEntry[] {
+  return events.map((event, index) => ({ id: `${first + index}-0`, event }));
 }
 
 export const anyLedgerEvent: fc.Arbitrary<LedgerEvent> = fc.oneof(
