@@ -4,7 +4,7 @@ import { Reserve, type PoolLend, type PoolReading } from "../core/reserve/reserv
 import type { Limit } from "../core/reserve/shadow.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { believedCosts, lendingTerms } from "./lending-terms.ts";
-import type { PoolCount } from "./pool-count.ts";
+import type { PoolCount } from "../core/reserve/pool-count.ts";
 
 /** So long a reserve must have seen or learned before it calls anybody back: until then what it says rests on belief. */
 const coldS = 86_400;

@@ -1,5 +1,5 @@
 import type { DemandPast, DemandQuery, PoolPast } from "../core/reserve/demand-past.ts";
-import type { PoolCount } from "./pool-count.ts";
+import type { PoolCount } from "../core/reserve/pool-count.ts";
 
 /** What was counted at one tick of the past. */
 export interface PastTick {

@@ -12,7 +12,7 @@ import { OwnerReserve } from "./owner-reserve.ts";
 import type { OwnerSignals } from "./owner-signals.ts";
 import { OwnerStays } from "./owner-stays.ts";
 import { pastTicks } from "./past-ticks.ts";
-import { newPoolCount, type PoolCount } from "./pool-count.ts";
+import { newPoolCount, type PoolCount } from "../core/reserve/pool-count.ts";
 import { Slices } from "./slices.ts";
 import type { Books } from "./surroundings.ts";
 

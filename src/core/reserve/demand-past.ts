@@ -1,4 +1,5 @@
 import type { Category } from "../account-category.ts";
+import type { PoolCount } from "./pool-count.ts";
 
 /** What is asked of the books. */
 export interface DemandQuery {
@@ -14,17 +15,9 @@ export interface Ticks {
   readonly count: number;
 }
 
-/** One pool's devices, by tick. */
-export interface PoolPast {
+/** What would have been counted of a pool, by tick. */
+export interface PoolPast extends Readonly<Record<keyof PoolCount, Int32Array<ArrayBuffer>>> {
   readonly pool: string;
-  readonly total: Int32Array<ArrayBuffer>;
-  /** Of those: that telemetry told of, used by owners, and lent beside no owner. */
-  readonly known: Int32Array<ArrayBuffer>;
-  readonly busy: Int32Array<ArrayBuffer>;
-  readonly lent: Int32Array<ArrayBuffer>;
-  /** Since the tick before: taken by owners, and of those the ones with a guest at work. */
-  readonly taken: Int32Array<ArrayBuffer>;
-  readonly evicted: Int32Array<ArrayBuffer>;
 }
 
 export interface DemandPast {
